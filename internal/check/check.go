@@ -1,0 +1,222 @@
+// Package check judges an inventory by controls: it walks every target of
+// every control and turns what it sees into findings and counts.
+//
+// It knows no single control and does no I/O.
+package check
+
+import (
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// Options say how much to keep.
+type Options struct {
+	// Passed keeps a finding for each pass instead of counting it only.
+	Passed bool
+}
+
+// Result is the outcome of a run.
+type Result struct {
+	// Findings are failures and unknowns, and passes if asked for, in the
+	// order of [finding.Compare].
+	Findings []finding.Finding
+	// Passed and NotApplicable count verdicts.
+	Passed, NotApplicable int
+}
+
+// Run judges inv by the controls. The result does not depend on the order of
+// either.
+func Run(inv *inventory.Inventory, controls []*control.Compiled, opts Options) Result {
+	e := newEngine(inv, controls, opts)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	parts := make([]Result, runtime.GOMAXPROCS(0))
+	for i := range parts {
+		wg.Go(func() { e.work(&next, &parts[i]) })
+	}
+	wg.Wait()
+	var all Result
+	for _, p := range parts {
+		all.Findings = append(all.Findings, p.Findings...)
+		all.Passed += p.Passed
+		all.NotApplicable += p.NotApplicable
+	}
+	slices.SortFunc(all.Findings, finding.Compare)
+	return all
+}
+
+type engine struct {
+	inv  *inventory.Inventory
+	opts Options
+	// local are controls that depend on nothing but the pod template, so that
+	// equal templates are judged once; wide are the other template controls.
+	local, wide []*control.Compiled
+	// objects are the object controls by kind.
+	objects  map[string][]*control.Compiled
+	analyses []*control.Compiled
+	// templates holds the verdicts of the local controls by digest.
+	templates sync.Map
+	// namespaces are the Namespace objects by name.
+	namespaces map[string]*inventory.Node
+}
+
+func newEngine(inv *inventory.Inventory, controls []*control.Compiled, opts Options) *engine {
+	e := &engine{inv: inv, opts: opts, objects: make(map[string][]*control.Compiled), namespaces: make(map[string]*inventory.Node)}
+	for _, c := range controls {
+		switch {
+		case c.Analysis:
+			e.analyses = append(e.analyses, c)
+		case c.Target == control.TargetObject:
+			for _, k := range c.Kinds {
+				e.objects[k] = append(e.objects[k], c)
+			}
+		case len(c.Kinds) == 0 && c.When.Local() && c.Violation.Local() && c.Message.Local():
+			e.local = append(e.local, c)
+		default:
+			e.wide = append(e.wide, c)
+		}
+	}
+	for _, ns := range inv.Kind("Namespace", "") {
+		e.namespaces[ns.Name] = ns.Root
+	}
+	return e
+}
+
+// work takes units off the shared counter until none is left: first the
+// analyses, which take longest, then the objects in small batches.
+func (e *engine) work(next *atomic.Int64, out *Result) {
+	const batch = 16
+	for {
+		unit := int(next.Add(1)) - 1
+		if unit < len(e.analyses) {
+			e.analyse(e.analyses[unit], out)
+			continue
+		}
+		first := (unit - len(e.analyses)) * batch
+		if first >= len(e.inv.Objects) {
+			return
+		}
+		for _, o := range e.inv.Objects[first:min(first+batch, len(e.inv.Objects))] {
+			e.object(o, out)
+		}
+	}
+}
+
+func (e *engine) analyse(c *control.Compiled, out *Result) {
+	c.Analyse(e.inv, func(f finding.Finding) {
+		f.Control = c.ID
+		if f.Severity == finding.NoSeverity {
+			f.Severity = c.SeverityLevel()
+		}
+		e.keep(f, out)
+	})
+}
+
+// keep counts a verdict and stores the findings that are wanted.
+func (e *engine) keep(f finding.Finding, out *Result) {
+	switch f.Verdict {
+	case finding.NotApplicable:
+		out.NotApplicable++
+		return
+	case finding.Pass:
+		out.Passed++
+		if !e.opts.Passed {
+			return
+		}
+	case finding.Fail, finding.Unknown, finding.Waived:
+	}
+	out.Findings = append(out.Findings, f)
+}
+
+func (e *engine) object(o *inventory.Object, out *Result) {
+	for _, c := range e.objectControls(o) {
+		e.judgeObject(c, o, out)
+	}
+	for _, t := range o.PodTemplates() {
+		e.template(t, out)
+	}
+}
+
+func (e *engine) objectControls(o *inventory.Object) []*control.Compiled {
+	plain := e.objects[o.Kind]
+	grouped := e.objects[o.Kind+"."+o.Group()]
+	if len(plain) == 0 {
+		return grouped
+	}
+	return slices.Concat(plain, grouped)
+}
+
+func (e *engine) judgeObject(c *control.Compiled, o *inventory.Object, out *Result) {
+	j := judge(c, &target{node: o.Root, rel: ""}, e.scope(nil, o))
+	e.keep(finding.Finding{
+		Control: c.ID, Verdict: j.verdict, Severity: c.SeverityLevel(), Object: o, Path: j.path, Message: j.message,
+	}, out)
+}
+
+// scope builds what an expression can see, with self left open.
+func (e *engine) scope(t *inventory.PodTemplate, o *inventory.Object) scopeOf {
+	s := scopeOf{object: o.Root, namespace: e.namespaces[o.EffectiveNamespace()]}
+	if t != nil {
+		s.spec, s.meta = t.Spec, t.Meta
+	}
+	return s
+}
+
+func (e *engine) template(t *inventory.PodTemplate, out *Result) {
+	for _, j := range e.localJudgements(t) {
+		e.keepJudgement(t, j, out)
+	}
+	for _, c := range e.wide {
+		if !appliesTo(c, t.Object) {
+			continue
+		}
+		s := e.scope(t, t.Object)
+		for _, tg := range targets(c, t) {
+			e.keepJudgement(t, judge(c, &tg, s), out)
+		}
+	}
+}
+
+// localJudgements judges a template by the local controls, once for all
+// templates with the same content.
+func (e *engine) localJudgements(t *inventory.PodTemplate) []judgement {
+	once := sync.OnceValue(func() []judgement {
+		s := scopeOf{spec: t.Spec, meta: t.Meta}
+		all := make([]judgement, 0, len(e.local)*len(t.Containers))
+		for _, c := range e.local {
+			for _, tg := range targets(c, t) {
+				all = append(all, judge(c, &tg, s))
+			}
+		}
+		return all
+	})
+	shared, _ := e.templates.LoadOrStore(t.Digest, once)
+	judgements, ok := shared.(func() []judgement)
+	if !ok {
+		return nil
+	}
+	return judgements()
+}
+
+func (e *engine) keepJudgement(t *inventory.PodTemplate, j judgement, out *Result) {
+	e.keep(finding.Finding{
+		Control:   j.control.ID,
+		Verdict:   j.verdict,
+		Severity:  j.control.SeverityLevel(),
+		Object:    t.Object,
+		Container: j.container,
+		Path:      inventory.JoinPath(t.SpecPath(), j.path),
+		Message:   j.message,
+	}, out)
+}
+
+// appliesTo tells whether a control with kinds looks at the object.
+func appliesTo(c *control.Compiled, o *inventory.Object) bool {
+	return len(c.Kinds) == 0 || slices.Contains(c.Kinds, o.Kind) || slices.Contains(c.Kinds, o.Kind+"."+o.Group())
+}

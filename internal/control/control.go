@@ -1,0 +1,205 @@
+// Package control defines what a control is: the declarative file that says
+// what to judge, when it is violated, which field to blame, how to fix it and
+// how it proves itself.
+//
+// It knows no single control, and judges nothing.
+package control
+
+import (
+	"github.com/redoubt-k8s/redoubt/internal/expr"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// Target says what one judgement of a control is about.
+type Target string
+
+// The targets.
+const (
+	// TargetObject is a whole object of one of the control's kinds.
+	TargetObject Target = "object"
+	// TargetPodTemplate is a pod specification: self is the spec.
+	TargetPodTemplate Target = "podTemplate"
+	// TargetContainer is each init, sidecar, regular and ephemeral container.
+	TargetContainer Target = "container"
+	// TargetVolume is each volume of a pod specification.
+	TargetVolume Target = "volume"
+	// TargetInventory is the inventory as a whole; only analyses have it.
+	TargetInventory Target = "inventory"
+)
+
+// Safety says how far a fix can be trusted.
+type Safety string
+
+// The safeties of a fix.
+const (
+	// Safe edits can't change how a correct application behaves.
+	Safe Safety = "safe"
+	// Review edits may change behaviour; the fix says how.
+	Review Safety = "review"
+	// Manual means that a person has to decide what the right value is.
+	Manual Safety = "manual"
+)
+
+// Control is one rule with everything that belongs to it. It is written once,
+// as YAML, in a file named after its id.
+type Control struct {
+	// ID is kebab-case words, unique and never reused.
+	ID string `json:"id"`
+	// Formerly are ids the control had before.
+	Formerly []string `json:"formerly,omitempty"`
+	// Chapter is the folder of the catalogue; set by the loader.
+	Chapter string `json:"chapter,omitempty"`
+	// Title states the fault, in sentence case without a full stop.
+	Title    string `json:"title"`
+	Severity string `json:"severity"`
+	// Requirements are ids of the requirements catalogue.
+	Requirements []string `json:"requirements"`
+	Maps         Maps     `json:"maps,omitzero"`
+	Target       Target   `json:"target"`
+	// Kinds are the kinds a TargetObject control looks at, as Kind or
+	// Kind.group ("Ingress.networking.k8s.io"). For other targets they narrow
+	// the objects looked at; empty means all.
+	Kinds []string `json:"kinds,omitempty"`
+	// When is CEL: where it is false the control is not applicable.
+	When string `json:"when,omitempty"`
+	// Violation is CEL: where it is true the control fails.
+	Violation string `json:"violation,omitempty"`
+	// Versions are other texts of When and Violation from a Kubernetes minor
+	// version on, rising. Violation itself is in force before the first.
+	Versions []Version `json:"versions,omitempty"`
+	// At is the field to blame, relative to the target. It need not exist.
+	At string `json:"at,omitempty"`
+	// Message says what is wrong, for people, about one target.
+	Message string `json:"message,omitempty"`
+	// MessageExpression is CEL yielding a more precise message.
+	MessageExpression string `json:"messageExpression,omitempty"`
+	// Analysis marks a control that is judged by Go beside the YAML.
+	Analysis bool `json:"analysis,omitempty"`
+	// Rationale says why it matters, in two or three sentences.
+	Rationale string `json:"rationale"`
+	Fix       Fix    `json:"fix"`
+	// Exceptions says when a person may rightly waive it.
+	Exceptions string `json:"exceptions,omitempty"`
+	// Tests prove the control.
+	Tests []Test `json:"tests,omitempty"`
+}
+
+// Version is the text of a rule from a Kubernetes minor version on.
+type Version struct {
+	// Since is the first version, such as v1.27.
+	Since     string `json:"since"`
+	When      string `json:"when,omitempty"`
+	Violation string `json:"violation"`
+}
+
+// Maps are the ids other frameworks have for the same thing.
+type Maps struct {
+	// PSS is level/checkID of the Pod Security Standards.
+	PSS       string   `json:"pss,omitempty"`
+	CIS       []string `json:"cis,omitempty"`
+	OWASP     []string `json:"owasp,omitempty"`
+	MITRE     []string `json:"mitre,omitempty"`
+	Kubescape []string `json:"kubescape,omitempty"`
+}
+
+// Fix is how to mend a violation.
+type Fix struct {
+	Safety Safety `json:"safety"`
+	// Set gives fields values; the paths are relative to the target.
+	Set map[string]any `json:"set,omitempty"`
+	// Remove lists fields to delete; the paths are relative to the target.
+	Remove []string `json:"remove,omitempty"`
+	// Text says what to do, in one or two sentences.
+	Text string `json:"text"`
+}
+
+// Test is one case a control must get right.
+type Test struct {
+	// Name is a sentence about the case.
+	Name string `json:"name"`
+	// Expect is the verdict: pass, fail, unknown or not-applicable.
+	Expect string `json:"expect"`
+	// At is the path of the blamed field of the first failing finding,
+	// checked if given.
+	At string `json:"at,omitempty"`
+	// Count is the number of failing findings, checked if given.
+	Count int `json:"count,omitempty"`
+	// Version is the Kubernetes version to judge by, latest if empty.
+	Version string `json:"version,omitempty"`
+	// Manifest is YAML, one or more documents; or another known file if File
+	// names it.
+	Manifest string `json:"manifest"`
+	// File is the name the manifest is read under, manifest.yaml if empty.
+	File string `json:"file,omitempty"`
+}
+
+// SeverityLevel is the parsed severity.
+func (c *Control) SeverityLevel() finding.Severity {
+	s, err := finding.ParseSeverity(c.Severity)
+	if err != nil {
+		return finding.NoSeverity
+	}
+	return s
+}
+
+// An Analysis judges what one object alone can't show. It must be a pure
+// function of inv, and report every target it looked at, passes included. The
+// caller fills in control and severity; an analysis may set a severity of its
+// own, and leaves File, Line and Column alone where Object and Path say it.
+type Analysis func(inv *inventory.Inventory, report func(finding.Finding))
+
+// Compiled is a control ready to judge.
+type Compiled struct {
+	*Control
+
+	// When and Violation are nil for an analysis; When may be nil.
+	When, Violation *expr.Program
+	// Message is nil when the control has a fixed message.
+	Message *expr.Program
+	// Analyse is set for an analysis.
+	Analyse Analysis
+}
+
+// Compile compiles the expressions of c as they are in force in a Kubernetes
+// minor version.
+func Compile(c *Control, minor int, analyse Analysis) (*Compiled, error) {
+	out := &Compiled{Control: c, Analyse: analyse}
+	if c.Analysis {
+		return out, nil
+	}
+	when, violation, err := c.textsFor(minor)
+	if err != nil {
+		return nil, err
+	}
+	if out.Violation, err = expr.CompileBool(violation); err != nil {
+		return nil, err
+	}
+	if when != "" {
+		if out.When, err = expr.CompileBool(when); err != nil {
+			return nil, err
+		}
+	}
+	if c.MessageExpression != "" {
+		if out.Message, err = expr.CompileString(c.MessageExpression); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// textsFor picks the texts of when and violation, in this order, for a minor
+// version.
+func (c *Control) textsFor(minor int) (string, string, error) {
+	when, violation := c.When, c.Violation
+	for _, v := range c.Versions {
+		since, err := ParseMinor(v.Since)
+		if err != nil {
+			return "", "", err
+		}
+		if minor >= since {
+			when, violation = v.When, v.Violation
+		}
+	}
+	return when, violation, nil
+}

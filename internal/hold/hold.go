@@ -1,0 +1,38 @@
+//go:build hold
+
+package hold
+
+import (
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/moby/buildkit/frontend/dockerfile/instructions"
+	_ "github.com/moby/buildkit/frontend/dockerfile/parser"
+	_ "github.com/owenrumney/go-sarif/v3/pkg/report"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/santhosh-tekuri/jsonschema/v6"
+	_ "github.com/spf13/cobra"
+	_ "go.yaml.in/yaml/v3"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/term"
+	_ "helm.sh/helm/v4/pkg/chart/common/util"
+	_ "helm.sh/helm/v4/pkg/chart/v2/loader"
+	_ "helm.sh/helm/v4/pkg/engine"
+	_ "helm.sh/helm/v4/pkg/strvals"
+	_ "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	_ "k8s.io/apiserver/pkg/apis/apiserver/v1"
+	_ "k8s.io/apiserver/pkg/apis/audit/v1"
+	_ "k8s.io/apiserver/pkg/audit/policy"
+	_ "k8s.io/apiserver/pkg/server/options/encryptionconfig"
+	_ "k8s.io/client-go/kubernetes/scheme"
+	_ "k8s.io/client-go/tools/clientcmd/api/v1"
+	_ "k8s.io/component-base/featuregate"
+	_ "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
+	_ "k8s.io/kube-proxy/config/v1alpha1"
+	_ "k8s.io/kubelet/config/v1beta1"
+	_ "k8s.io/pod-security-admission/admission/api/v1"
+	_ "k8s.io/pod-security-admission/policy"
+	_ "sigs.k8s.io/json"
+	_ "sigs.k8s.io/kustomize/api/krusty"
+	_ "sigs.k8s.io/kustomize/kyaml/filesys"
+	_ "sigs.k8s.io/yaml"
+	_ "github.com/go-git/go-git/v5/plumbing/format/gitignore"
+)

@@ -1,0 +1,141 @@
+// Package inventory holds what was read: objects with their trees, the place
+// of every field, pod templates found by structure, effective settings, and
+// the gaps, which are the things that could not be read.
+//
+// It knows nothing of controls, verdicts or output, and does no I/O.
+package inventory
+
+import (
+	"cmp"
+	"slices"
+)
+
+// Inventory is everything one run knows. Sources fill it with [Inventory.Add],
+// [Inventory.AddGap] and [Inventory.Skip], then [Inventory.Seal] it; after
+// that it does not change and may be read from several goroutines.
+type Inventory struct {
+	// Objects are sorted by file, line and identity once sealed, so that
+	// results do not depend on the order in which sources delivered them.
+	Objects []*Object
+	// Gaps are what could not be read, sorted likewise.
+	Gaps []Gap
+	// Skipped counts what was seen and is not for Redoubt, by reason, such as
+	// "not Kubernetes".
+	Skipped map[string]int
+	// Files is the number of files read.
+	Files int
+	// Bytes is their size.
+	Bytes int64
+	// ImageUsers says which user an image runs as when the manifest does not,
+	// by image reference; only what somebody looked up is in it.
+	ImageUsers map[string]string
+	// ClusterWide is set when the inventory shows a whole cluster rather than
+	// some files: then what is missing in it is missing indeed.
+	ClusterWide bool
+
+	byKind map[string][]*Object
+}
+
+// Gap is something that could not be looked at. Controls that needed it can't
+// pass.
+type Gap struct {
+	// What is missing, such as "chart ./shop" or "image config of nginx:1.27".
+	What string
+	// Why it is missing, in a sentence, with what would help.
+	Why string
+	// File and Line are where the trouble was seen, if in a file.
+	File string
+	Line int32
+	// Kinds are the kinds of objects that may be missing because of the gap;
+	// empty means any.
+	Kinds []string
+}
+
+// Add appends objects.
+func (inv *Inventory) Add(objects ...*Object) { inv.Objects = append(inv.Objects, objects...) }
+
+// AddGap records something that could not be read.
+func (inv *Inventory) AddGap(g Gap) { inv.Gaps = append(inv.Gaps, g) }
+
+// Skip counts something that was seen and left alone on purpose.
+func (inv *Inventory) Skip(reason string) {
+	if inv.Skipped == nil {
+		inv.Skipped = make(map[string]int)
+	}
+	inv.Skipped[reason]++
+}
+
+// Merge moves everything from other into inv.
+func (inv *Inventory) Merge(other *Inventory) {
+	inv.Objects = append(inv.Objects, other.Objects...)
+	inv.Gaps = append(inv.Gaps, other.Gaps...)
+	for reason, n := range other.Skipped {
+		if inv.Skipped == nil {
+			inv.Skipped = make(map[string]int)
+		}
+		inv.Skipped[reason] += n
+	}
+	for image, user := range other.ImageUsers {
+		if inv.ImageUsers == nil {
+			inv.ImageUsers = make(map[string]string)
+		}
+		inv.ImageUsers[image] = user
+	}
+	inv.Files += other.Files
+	inv.Bytes += other.Bytes
+	inv.ClusterWide = inv.ClusterWide || other.ClusterWide
+}
+
+// Seal sorts the contents, finds the pod templates and builds the indexes.
+func (inv *Inventory) Seal() {
+	slices.SortStableFunc(inv.Objects, compareObjects)
+	slices.SortStableFunc(inv.Gaps, func(a, b Gap) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.What, b.What), cmp.Compare(a.Why, b.Why))
+	})
+	inv.byKind = make(map[string][]*Object)
+	for _, o := range inv.Objects {
+		o.PodTemplates()
+		inv.byKind[o.Kind] = append(inv.byKind[o.Kind], o)
+	}
+}
+
+func compareObjects(a, b *Object) int {
+	return cmp.Or(
+		cmp.Compare(a.Origin.File, b.Origin.File),
+		cmp.Compare(a.Root.Line, b.Root.Line),
+		cmp.Compare(a.Root.Column, b.Root.Column),
+		cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Namespace, b.Namespace),
+		cmp.Compare(a.Name, b.Name),
+	)
+}
+
+// Kind returns the objects of a kind in the given API groups, in order; with
+// no group named, in any group.
+func (inv *Inventory) Kind(kind string, groups ...string) []*Object {
+	all := inv.byKind[kind]
+	if len(groups) == 0 {
+		return all
+	}
+	keep := func(o *Object) bool { return slices.Contains(groups, o.Group()) }
+	if !slices.ContainsFunc(all, func(o *Object) bool { return !keep(o) }) {
+		return all
+	}
+	var out []*Object
+	for _, o := range all {
+		if keep(o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// GapFor returns the first gap that may hide objects of the kind.
+func (inv *Inventory) GapFor(kind string) (Gap, bool) {
+	for _, g := range inv.Gaps {
+		if len(g.Kinds) == 0 || slices.Contains(g.Kinds, kind) {
+			return g, true
+		}
+	}
+	return Gap{}, false
+}
