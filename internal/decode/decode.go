@@ -57,10 +57,15 @@ func (e *Error) Error() string {
 	if e.Line > 0 {
 		where = fmt.Sprintf("%s:%d", e.File, e.Line)
 	}
+	return where + ": " + e.Reason()
+}
+
+// Reason is the fault and the hint without the place.
+func (e *Error) Reason() string {
 	if e.Hint != "" {
-		return where + ": " + e.Msg + " (" + e.Hint + ")"
+		return e.Msg + " (" + e.Hint + ")"
 	}
-	return where + ": " + e.Msg
+	return e.Msg
 }
 
 // Faults takes an error of this package apart.

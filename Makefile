@@ -1,0 +1,53 @@
+# Every target works on a clean clone with only Go, git and make.
+
+BIN := bin/redoubt
+LINT := go tool -modfile=tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build bin/redoubt
+	go build -trimpath -o $(BIN) ./cmd/redoubt
+
+.PHONY: demo
+demo: build ## scan the example shop, then its hardened twin
+	@echo '$$ redoubt scan examples/shop --severity high'; $(BIN) scan examples/shop --severity high; test $$? -eq 1
+	@echo; echo '$$ redoubt scan examples/shop-hardened --fail-on info'; $(BIN) scan examples/shop-hardened --fail-on info
+
+.PHONY: test
+test: ## run all tests
+	go test ./...
+
+.PHONY: race
+race: ## run all tests with the race detector, in random order
+	go test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: ## check format and lint
+	$(LINT) run ./...
+	$(LINT) fmt --diff
+
+.PHONY: generate
+generate: ## render docs and golden files anew
+	go test ./internal/catalogue -run Fresh -update
+	go test ./internal/docgen ./internal/cli -run Fresh -update
+
+.PHONY: bench
+bench: ## measure
+	go test -run '^$$' -bench . -benchmem ./internal/...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (default 20s)
+	@FUZZTIME=$${FUZZTIME:-20s}; \
+	for f in $$(grep -rl --include='*_test.go' '^func Fuzz' internal); do \
+	  for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
+	    echo "$$t in $$(dirname $$f)"; go test -run '^$$' -fuzz "^$$t$$" -fuzztime $$FUZZTIME ./$$(dirname $$f) || exit 1; \
+	  done; done
+
+.PHONY: check
+check: ## everything CI does
+	.ci/run

@@ -1,0 +1,68 @@
+// Package catalogue is the list of all built-in controls.
+package catalogue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/pod"
+	"github.com/redoubt-k8s/redoubt/internal/control"
+)
+
+// Chapters lists the folders of the catalogue.
+func Chapters() []control.Chapter {
+	return []control.Chapter{pod.Chapter()}
+}
+
+// Load returns all built-in controls in id order and their analyses.
+func Load() ([]*control.Control, map[string]control.Analysis, error) {
+	return load(Chapters())
+}
+
+func load(chapters []control.Chapter) ([]*control.Control, map[string]control.Analysis, error) {
+	var controls []*control.Control
+	var faults []error
+	analyses := make(map[string]control.Analysis)
+	seen := make(map[string]string)
+	for _, chapter := range chapters {
+		found, err := chapter.Load()
+		faults = append(faults, err)
+		for _, c := range found {
+			for _, id := range append([]string{c.ID}, c.Formerly...) {
+				if other, taken := seen[id]; taken {
+					faults = append(faults, fmt.Errorf("control id %s is in %s and %s", id, other, chapter.Name))
+				}
+				seen[id] = chapter.Name
+			}
+			if _, ok := chapter.Analyses[c.ID]; ok != c.Analysis {
+				faults = append(faults, fmt.Errorf("control %s: analysis in YAML is %t, in Go %t", c.ID, c.Analysis, ok))
+			}
+		}
+		for id, a := range chapter.Analyses {
+			if !slices.ContainsFunc(found, func(c *control.Control) bool { return c.ID == id }) {
+				faults = append(faults, fmt.Errorf("analysis %s in %s has no YAML file", id, chapter.Name))
+			}
+			analyses[id] = a
+		}
+		controls = append(controls, found...)
+	}
+	slices.SortFunc(controls, func(a, b *control.Control) int { return strings.Compare(a.ID, b.ID) })
+	return controls, analyses, errors.Join(faults...)
+}
+
+// Compile compiles controls as they are in force in a Kubernetes minor version.
+func Compile(controls []*control.Control, analyses map[string]control.Analysis, minor int) ([]*control.Compiled, error) {
+	out := make([]*control.Compiled, 0, len(controls))
+	var faults []error
+	for _, c := range controls {
+		compiled, err := control.Compile(c, minor, analyses[c.ID])
+		if err != nil {
+			faults = append(faults, fmt.Errorf("control %s: %w", c.ID, err))
+			continue
+		}
+		out = append(out, compiled)
+	}
+	return out, errors.Join(faults...)
+}

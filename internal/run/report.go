@@ -1,0 +1,126 @@
+package run
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/redoubt-k8s/redoubt/internal/check"
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/report"
+)
+
+// makeReport turns findings into a report. Objects and trees stay behind.
+func makeReport(inv *inventory.Inventory, controls []*control.Control, res check.Result) *report.Report {
+	byID := make(map[string]*control.Control, len(controls))
+	for _, c := range controls {
+		byID[c.ID] = c
+	}
+	r := &report.Report{
+		Schema: report.Schema,
+		Scan: report.Scan{
+			Files:    inv.Files,
+			Objects:  len(inv.Objects),
+			Controls: len(controls),
+			Skipped:  inv.Skipped,
+		},
+		Summary:  report.Summary{Pass: res.Passed, NotApplicable: res.NotApplicable},
+		Findings: make([]report.Finding, 0, len(res.Findings)),
+		Gaps:     make([]report.Gap, 0, len(inv.Gaps)),
+		Controls: make([]report.Control, 0),
+	}
+	for _, o := range inv.Objects {
+		r.Scan.PodTemplates += len(o.PodTemplates())
+	}
+	used := make(map[string]bool)
+	for i := range res.Findings {
+		f := &res.Findings[i]
+		c := byID[f.Control]
+		if c == nil {
+			continue
+		}
+		if !used[c.ID] {
+			used[c.ID] = true
+			r.Controls = append(r.Controls, describe(c))
+		}
+		r.Findings = append(r.Findings, reportFinding(f, c))
+		count(&r.Summary, f)
+	}
+	slices.SortFunc(r.Controls, func(a, b report.Control) int { return cmp.Compare(a.ID, b.ID) })
+	for _, g := range inv.Gaps {
+		r.Gaps = append(r.Gaps, report.Gap{What: g.What, Why: g.Why, File: g.File, Line: g.Line, Controls: []string{}})
+	}
+	return r
+}
+
+func count(s *report.Summary, f *finding.Finding) {
+	switch f.Verdict {
+	case finding.Fail:
+		if f.Baseline == finding.Added && s.New != nil {
+			*s.New++
+		}
+		switch f.Severity {
+		case finding.Critical:
+			s.Fail.Critical++
+		case finding.High:
+			s.Fail.High++
+		case finding.Medium:
+			s.Fail.Medium++
+		case finding.Low:
+			s.Fail.Low++
+		case finding.Info, finding.NoSeverity:
+			s.Fail.Info++
+		}
+	case finding.Unknown:
+		s.Unknown++
+	case finding.Waived:
+		s.Waived++
+	case finding.Pass, finding.NotApplicable:
+	}
+}
+
+func describe(c *control.Control) report.Control {
+	return report.Control{
+		ID: c.ID, Title: c.Title, Chapter: c.Chapter, Severity: c.Severity,
+		Requirements: c.Requirements, Maps: report.Maps(c.Maps),
+		Rationale: strings.TrimSpace(c.Rationale), Exceptions: strings.TrimSpace(c.Exceptions),
+		Fix: report.Fix{Safety: string(c.Fix.Safety), Text: strings.TrimSpace(c.Fix.Text)},
+	}
+}
+
+func reportFinding(f *finding.Finding, c *control.Control) report.Finding {
+	loc := f.Location()
+	out := report.Finding{
+		Control:      f.Control,
+		Verdict:      f.Verdict.String(),
+		Severity:     f.Severity.String(),
+		Requirements: c.Requirements,
+		Maps:         report.Maps(c.Maps),
+		Container:    f.Container,
+		Path:         f.Path,
+		Location:     report.Location(loc),
+		Message:      strings.TrimSpace(f.Message),
+		Fix:          report.Fix{Safety: string(c.Fix.Safety), Text: strings.TrimSpace(c.Fix.Text)},
+	}
+	if o := f.Object; o != nil {
+		out.Object = &report.Object{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}
+		for _, v := range o.Origin.Values[loc.Line] {
+			out.Values = append(out.Values, report.Value(v))
+		}
+	}
+	if f.Waiver != nil {
+		w := report.Waiver(*f.Waiver)
+		out.Waiver = &w
+	}
+	switch f.Baseline {
+	case finding.Added:
+		out.Baseline = "new"
+	case finding.Known:
+		out.Baseline = "known"
+	case finding.Unmatched:
+	}
+	out.Fingerprint = report.Fingerprint(&out)
+	return out
+}

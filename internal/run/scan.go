@@ -1,0 +1,128 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/redoubt-k8s/redoubt/internal/catalogue"
+	"github.com/redoubt-k8s/redoubt/internal/check"
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/report"
+)
+
+// ScanOptions say what to scan and how to judge it.
+type ScanOptions struct {
+	Input
+
+	Selection catalogue.Selection
+	// OwnControls is a folder with controls of the user, may be empty.
+	OwnControls string
+	// KubernetesVersion is latest or v1.N.
+	KubernetesVersion string
+	// Config is the path of the configuration file; empty means that the usual
+	// places are tried.
+	Config string
+	// Baseline is the path of an earlier JSON report, may be empty.
+	Baseline string
+	// Passed keeps passes, Excerpts adds source lines, Timing the duration.
+	Passed, Excerpts, Timing bool
+	// Now is the time at the start: it decides which waivers have expired.
+	Now time.Time
+	// Version is that of the program.
+	Version string
+}
+
+// Input says what to read.
+type Input struct {
+	// Paths are files and folders; none means the current folder.
+	Paths []string
+	Stdin io.Reader
+	// KeepGoing makes gaps of what can't be read.
+	KeepGoing   bool
+	NoGitignore bool
+	// Exclude are globs of paths to leave alone.
+	Exclude     []string
+	MaxFileSize int64
+	Helm        Helm
+	// Progress is told what is being done; may be nil.
+	Progress func(what string, done, total int)
+}
+
+// Helm says how to render charts.
+type Helm struct {
+	ValueFiles, Set, SetString []string
+	Release, Namespace         string
+}
+
+// ErrNothing means that the paths held nothing to judge.
+var ErrNothing = errors.New("nothing to scan: no Kubernetes object, chart, kustomization or component configuration was found")
+
+// Scan reads, judges and reports.
+func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
+	started := opts.Now
+	if len(opts.Paths) == 0 {
+		opts.Paths = []string{"."}
+	}
+	minor, err := control.ParseMinor(opts.KubernetesVersion)
+	if err != nil {
+		return nil, fmt.Errorf("--kubernetes-version: %w", err)
+	}
+	settings, err := loadSettings(&opts)
+	if err != nil {
+		return nil, err
+	}
+	// Loading and compiling the controls takes about as long as reading a small
+	// folder, so both run side by side.
+	var group errgroup.Group
+	var selected []*control.Control
+	var compiled []*control.Compiled
+	group.Go(func() error {
+		selected, compiled, err = compileControls(opts.Selection, opts.OwnControls, minor)
+		return err
+	})
+	inv, readErr := read(ctx, opts.Input)
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if readErr != nil {
+		return nil, readErr
+	}
+	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
+		return nil, ErrNothing
+	}
+	inv.ImageUsers = settings.imageUsers()
+	inv.Seal()
+	if opts.Progress != nil {
+		opts.Progress("judging objects", len(inv.Objects), 0)
+	}
+	res := check.Run(inv, compiled, check.Options{Passed: opts.Passed})
+	res.Findings = settings.waive(res.Findings, inv, selected, opts.Now)
+	rep := makeReport(inv, selected, res)
+	rep.Scan.Version, rep.Scan.Sources = opts.Version, opts.Paths
+	if opts.Excerpts {
+		addExcerpts(rep)
+	}
+	if opts.Timing {
+		rep.Scan.Started = started
+		rep.Scan.Seconds = time.Since(started).Seconds() //nolint:forbidigo // asked for by --timing
+	}
+	return rep, nil
+}
+
+func compileControls(s catalogue.Selection, own string, minor int) ([]*control.Control, []*control.Compiled, error) {
+	controls, analyses, err := loadControls(own)
+	if err != nil {
+		return nil, nil, err
+	}
+	selected, err := catalogue.Select(controls, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	compiled, err := catalogue.Compile(selected, analyses, minor)
+	return selected, compiled, err
+}

@@ -1,0 +1,236 @@
+// Package files finds what there is to read below the paths a user names, and
+// says of each thing what it is: a manifest, a chart, a kustomization, a
+// Dockerfile. It reads no contents but those of .gitignore files.
+package files
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Kind says what a unit is.
+type Kind int
+
+// The kinds of units.
+const (
+	Manifest Kind = iota
+	Stdin
+	Dockerfile
+	Chart
+	Kustomization
+)
+
+// Unit is one thing to read.
+type Unit struct {
+	Kind Kind
+	// Path is as the user would open it, with forward slashes. For a chart or
+	// kustomization it is the folder or archive.
+	Path string
+	// Named is set when the user named the path, rather than a folder above it.
+	Named bool
+}
+
+// Found is the outcome of a walk.
+type Found struct {
+	Units []Unit
+	// Skipped counts what was left alone, by reason.
+	Skipped map[string]int
+}
+
+// Options steer a walk.
+type Options struct {
+	// NoGitignore reads what .gitignore files exclude, too.
+	NoGitignore bool
+	// Exclude are globs of paths to leave alone.
+	Exclude []string
+	// MaxFiles bounds the number of units; 0 means the default.
+	MaxFiles int
+}
+
+const (
+	defaultMaxFiles = 2_000_000
+	maxDepth        = 200
+)
+
+// Walk finds the units below the paths, sorted by path. "-" is standard input.
+func Walk(ctx context.Context, paths []string, opts Options) (Found, error) {
+	if opts.MaxFiles == 0 {
+		opts.MaxFiles = defaultMaxFiles
+	}
+	w := &walker{ctx: ctx, opts: opts, seen: make(map[string]bool), found: Found{Skipped: make(map[string]int)}}
+	var errs []error
+	for _, p := range paths {
+		errs = append(errs, w.start(p))
+	}
+	slices.SortStableFunc(w.found.Units, func(a, b Unit) int { return strings.Compare(a.Path, b.Path) })
+	w.found.Units = slices.CompactFunc(w.found.Units, func(a, b Unit) bool { return a.Path == b.Path && a.Kind == b.Kind })
+	return w.found, errors.Join(errs...)
+}
+
+type walker struct {
+	ctx   context.Context //nolint:containedctx // lives as long as one call of Walk
+	opts  Options
+	found Found
+	// seen are the folders visited, links resolved, so that cycles end.
+	seen map[string]bool
+	// top is the folder being walked, links resolved.
+	top string
+}
+
+func (w *walker) add(k Kind, path string, named bool) { //nolint:revive // named is a field of the unit
+	w.found.Units = append(w.found.Units, Unit{Kind: k, Path: filepath.ToSlash(path), Named: named})
+}
+
+func (w *walker) start(path string) error {
+	if path == "-" {
+		w.add(Stdin, "-", true)
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s: no such file or folder", path)
+		}
+		return fmt.Errorf("%s: %w", path, errors.Unwrap(err))
+	}
+	if info.Mode().IsRegular() {
+		w.add(kindOf(path), path, true)
+		return nil
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s: neither a file nor a folder", path)
+	}
+	if w.top, err = filepath.EvalSymlinks(path); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	ignored := &ignorer{off: w.opts.NoGitignore, exclude: w.opts.Exclude}
+	if err := ignored.above(path); err != nil {
+		return err
+	}
+	return w.dir(path, ignored, 0)
+}
+
+// kindOf classifies a file that was named by the user.
+func kindOf(path string) Kind {
+	switch name := strings.ToLower(filepath.Base(path)); {
+	case isDockerfile(name):
+		return Dockerfile
+	case strings.HasSuffix(name, ".tgz"), strings.HasSuffix(name, ".tar.gz"):
+		return Chart
+	}
+	return Manifest
+}
+
+func isDockerfile(name string) bool {
+	return name == "dockerfile" || name == "containerfile" || strings.HasPrefix(name, "dockerfile.") ||
+		strings.HasSuffix(name, ".dockerfile") || strings.HasSuffix(name, ".containerfile")
+}
+
+// known are names without a telling extension that hold what we read.
+var known = map[string]bool{
+	"admin.conf": true, "super-admin.conf": true, "kubelet.conf": true, "bootstrap-kubelet.conf": true,
+	"controller-manager.conf": true, "scheduler.conf": true, "kubeconfig": true,
+}
+
+func isManifest(name string) bool {
+	switch filepath.Ext(name) {
+	case ".yaml", ".yml", ".json", ".kubeconfig":
+		return true
+	}
+	return known[name]
+}
+
+func (w *walker) dir(path string, ignored *ignorer, depth int) error {
+	if err := w.ctx.Err(); err != nil {
+		return err
+	}
+	if depth > maxDepth {
+		w.found.Skipped["folder nested too deep"]++
+		return nil
+	}
+	resolved, err := filepath.EvalSymlinks(path)
+	if err != nil || w.seen[resolved] {
+		return nil //nolint:nilerr // a link that leads nowhere, or in a circle
+	}
+	w.seen[resolved] = true
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("list %s: %w", path, err)
+	}
+	if ignored, err = ignored.enter(path, entries); err != nil {
+		return err
+	}
+	if has(entries, "Chart.yaml") {
+		w.add(Chart, path, depth == 0)
+		return nil
+	}
+	if has(entries, "kustomization.yaml", "kustomization.yml", "Kustomization") {
+		w.add(Kustomization, path, depth == 0)
+	}
+	for _, e := range entries {
+		if err := w.entry(path, e, ignored, depth); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func has(entries []fs.DirEntry, names ...string) bool {
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() && slices.Contains(names, e.Name()) })
+}
+
+func (w *walker) entry(dir string, e fs.DirEntry, ignored *ignorer, depth int) error {
+	path := filepath.Join(dir, e.Name())
+	mode := e.Type()
+	if mode&fs.ModeSymlink != 0 {
+		info, ok := w.follow(path)
+		if !ok {
+			return nil
+		}
+		mode = info.Mode()
+	}
+	if ignored.match(path, mode.IsDir()) {
+		w.found.Skipped["ignored by .gitignore or exclude"]++
+		return nil
+	}
+	switch {
+	case mode.IsDir():
+		if e.Name() == ".git" || e.Name() == "node_modules" {
+			return nil
+		}
+		return w.dir(path, ignored, depth+1)
+	case !mode.IsRegular():
+	case isDockerfile(strings.ToLower(e.Name())):
+		w.add(Dockerfile, path, false)
+	case isManifest(e.Name()):
+		w.add(Manifest, path, false)
+	case strings.HasSuffix(e.Name(), ".tgz"):
+		w.add(Chart, path, false)
+	}
+	if len(w.found.Units) > w.opts.MaxFiles {
+		return fmt.Errorf("more than %d files below the paths; name fewer folders", w.opts.MaxFiles)
+	}
+	return nil
+}
+
+// follow resolves a symbolic link. Links that lead out of the named folder or
+// nowhere are not followed.
+func (w *walker) follow(path string) (fs.FileInfo, bool) {
+	target, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		w.found.Skipped["symbolic link to nowhere"]++
+		return nil, false
+	}
+	if target != w.top && !strings.HasPrefix(target, w.top+string(filepath.Separator)) {
+		w.found.Skipped["symbolic link out of the folder"]++
+		return nil, false
+	}
+	info, err := os.Stat(target)
+	return info, err == nil
+}

@@ -1,0 +1,105 @@
+package files
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+)
+
+// ignorer holds the patterns in force in a folder.
+type ignorer struct {
+	off      bool
+	exclude  []string
+	patterns []gitignore.Pattern
+}
+
+// maxIgnoreLines bounds a .gitignore file.
+const maxIgnoreLines = 10_000
+
+// above reads the .gitignore files from the root of the work tree down to the
+// parent of path.
+func (g *ignorer) above(path string) error {
+	if g.off {
+		return nil
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	var parents []string
+	for dir := abs; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+			break
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return nil // not in a work tree
+		}
+		parents = append(parents, parent)
+	}
+	for i := len(parents) - 1; i >= 0; i-- {
+		if err := g.read(parents[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// enter returns the patterns in force within a folder.
+func (g *ignorer) enter(path string, entries []fs.DirEntry) (*ignorer, error) {
+	if g.off || !has(entries, ".gitignore") {
+		return g, nil
+	}
+	inner := &ignorer{exclude: g.exclude, patterns: append([]gitignore.Pattern(nil), g.patterns...)}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return inner, inner.read(abs)
+}
+
+func (g *ignorer) read(dir string) error {
+	f, err := os.Open(filepath.Join(dir, ".gitignore"))
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return fmt.Errorf("read .gitignore: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	lines := bufio.NewScanner(f)
+	for n := 0; lines.Scan() && n < maxIgnoreLines; n++ {
+		line := strings.TrimRight(lines.Text(), " \r")
+		if line != "" && !strings.HasPrefix(line, "#") {
+			g.patterns = append(g.patterns, gitignore.ParsePattern(line, segments(dir)))
+		}
+	}
+	return lines.Err()
+}
+
+func segments(abs string) []string {
+	return strings.Split(strings.Trim(filepath.ToSlash(abs), "/"), "/")
+}
+
+func (g *ignorer) match(path string, isDir bool) bool { //nolint:revive // the pattern library asks for it
+	slash := filepath.ToSlash(path)
+	for _, glob := range g.exclude {
+		if ok, err := filepath.Match(glob, slash); ok && err == nil || strings.HasPrefix(slash, strings.TrimSuffix(glob, "/")+"/") {
+			return true
+		}
+	}
+	if len(g.patterns) == 0 {
+		return false
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return false
+	}
+	return gitignore.NewMatcher(g.patterns).Match(segments(abs), isDir)
+}
