@@ -7,6 +7,7 @@ package check
 import (
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -211,9 +212,18 @@ func (e *engine) keepJudgement(t *inventory.PodTemplate, j judgement, out *Resul
 		Severity:  j.control.SeverityLevel(),
 		Object:    t.Object,
 		Container: j.container,
-		Path:      inventory.JoinPath(t.SpecPath(), j.path),
+		Path:      fieldPath(t, j.path),
 		Message:   j.message,
 	}, out)
+}
+
+// fieldPath makes the path of a judgement one of the object. Paths that start
+// with metadata are those of the template, all others of its specification.
+func fieldPath(t *inventory.PodTemplate, rel string) string {
+	if strings.HasPrefix(rel, "metadata") {
+		return inventory.JoinPath(t.Path, rel)
+	}
+	return inventory.JoinPath(t.SpecPath(), rel)
 }
 
 // appliesTo tells whether a control with kinds looks at the object.

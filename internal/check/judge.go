@@ -39,12 +39,9 @@ func targets(c *control.Compiled, t *inventory.PodTemplate) []target {
 	case control.TargetPodTemplate:
 		return []target{{node: t.Spec}}
 	case control.TargetContainer:
-		out := make([]target, len(t.Containers))
-		for i := range t.Containers {
-			k := &t.Containers[i]
-			out[i] = target{node: k.Node, rel: k.Path(), container: k.Name, field: string(k.Field)}
-		}
-		return out
+		return containerTargets(nil, t)
+	case control.TargetPodOrContainer:
+		return containerTargets([]target{{node: t.Spec}}, t)
 	case control.TargetVolume:
 		var out []target
 		for i, v := range t.Spec.Get("volumes").All() {
@@ -54,6 +51,14 @@ func targets(c *control.Compiled, t *inventory.PodTemplate) []target {
 	case control.TargetObject, control.TargetInventory:
 	}
 	return nil
+}
+
+func containerTargets(out []target, t *inventory.PodTemplate) []target {
+	for i := range t.Containers {
+		k := &t.Containers[i]
+		out = append(out, target{node: k.Node, rel: k.Path(), container: k.Name, field: string(k.Field)})
+	}
+	return out
 }
 
 // judge runs one control on one target. An expression without a value means

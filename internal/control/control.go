@@ -22,6 +22,9 @@ const (
 	TargetPodTemplate Target = "podTemplate"
 	// TargetContainer is each init, sidecar, regular and ephemeral container.
 	TargetContainer Target = "container"
+	// TargetPodOrContainer is the pod specification and then each container:
+	// for fields, such as those of securityContext, that both may hold.
+	TargetPodOrContainer Target = "podOrContainer"
 	// TargetVolume is each volume of a pod specification.
 	TargetVolume Target = "volume"
 	// TargetInventory is the inventory as a whole; only analyses have it.
@@ -68,7 +71,8 @@ type Control struct {
 	// Versions are other texts of When and Violation from a Kubernetes minor
 	// version on, rising. Violation itself is in force before the first.
 	Versions []Version `json:"versions,omitempty"`
-	// At is the field to blame, relative to the target. It need not exist.
+	// At is the field to blame, relative to the target. It need not exist. In
+	// a pod template, a path that starts with metadata is one of the template.
 	At string `json:"at,omitempty"`
 	// Message says what is wrong, for people, about one target.
 	Message string `json:"message,omitempty"`

@@ -33,7 +33,7 @@ func (c *Control) Validate() error {
 	if _, err := finding.ParseSeverity(c.Severity); err != nil {
 		fault("%w", err)
 	}
-	if !slices.Contains([]Target{TargetObject, TargetPodTemplate, TargetContainer, TargetVolume, TargetInventory}, c.Target) {
+	if !slices.Contains([]Target{TargetObject, TargetPodTemplate, TargetContainer, TargetPodOrContainer, TargetVolume, TargetInventory}, c.Target) {
 		fault("unknown target %q", c.Target)
 	}
 	if !slices.Contains([]Safety{Safe, Review, Manual}, c.Fix.Safety) {

@@ -116,11 +116,12 @@ func controlPage(c *control.Control, titles map[string]string) (string, error) {
 
 func judges(c *control.Control) string {
 	text := map[control.Target]string{
-		control.TargetObject:      "objects",
-		control.TargetPodTemplate: "pod specifications",
-		control.TargetContainer:   "containers of every kind",
-		control.TargetVolume:      "volumes",
-		control.TargetInventory:   "all objects together",
+		control.TargetObject:         "objects",
+		control.TargetPodTemplate:    "pod specifications",
+		control.TargetContainer:      "containers of every kind",
+		control.TargetPodOrContainer: "pod specifications and containers of every kind",
+		control.TargetVolume:         "volumes",
+		control.TargetInventory:      "all objects together",
 	}[c.Target]
 	if len(c.Kinds) > 0 {
 		text += " (" + strings.Join(c.Kinds, ", ") + ")"

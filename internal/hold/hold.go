@@ -3,6 +3,7 @@
 package hold
 
 import (
+	_ "github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	_ "github.com/google/go-cmp/cmp"
 	_ "github.com/moby/buildkit/frontend/dockerfile/instructions"
 	_ "github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -34,5 +35,4 @@ import (
 	_ "sigs.k8s.io/kustomize/api/krusty"
 	_ "sigs.k8s.io/kustomize/kyaml/filesys"
 	_ "sigs.k8s.io/yaml"
-	_ "github.com/go-git/go-git/v5/plumbing/format/gitignore"
 )
