@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/phantom"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/pod"
 	"github.com/redoubt-k8s/redoubt/internal/control"
 )
 
 // Chapters lists the folders of the catalogue.
 func Chapters() []control.Chapter {
-	return []control.Chapter{pod.Chapter()}
+	return []control.Chapter{phantom.Chapter(), pod.Chapter()}
 }
 
 // Load returns all built-in controls in id order and their analyses.

@@ -8,6 +8,7 @@ package inventory
 import (
 	"cmp"
 	"slices"
+	"sync"
 )
 
 // Inventory is everything one run knows. Sources fill it with [Inventory.Add],
@@ -34,6 +35,7 @@ type Inventory struct {
 	ClusterWide bool
 
 	byKind map[string][]*Object
+	memo   sync.Map
 }
 
 // Gap is something that could not be looked at. Controls that needed it can't
@@ -138,4 +140,16 @@ func (inv *Inventory) GapFor(kind string) (Gap, bool) {
 		}
 	}
 	return Gap{}, false
+}
+
+// Memo returns what derive makes of a sealed inventory, and makes it once for
+// each key: several analyses share one model of it. The key should be of a
+// type of the caller's own.
+func (inv *Inventory) Memo(key any, derive func() any) any {
+	once, _ := inv.memo.LoadOrStore(key, sync.OnceValue(derive))
+	value, ok := once.(func() any)
+	if !ok {
+		return nil
+	}
+	return value()
 }

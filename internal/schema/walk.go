@@ -1,0 +1,101 @@
+package schema
+
+import (
+	"reflect"
+	"strings"
+
+	kjson "sigs.k8s.io/json"
+
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// walk finds unknown fields and values that do not decode below n, where a
+// value of type t belongs. It is used when the decoder gave up.
+func (w *walker) walk(n *inventory.Node, t reflect.Type, path string) {
+	t = deref(t)
+	if n.IsNull() || len(w.faults) >= maxFaults {
+		return
+	}
+	switch {
+	case opaque[t]:
+		return
+	case decodesItself(t):
+		w.leaf(n, t, path)
+		return
+	case t.Kind() == reflect.Struct && n.Kind == inventory.Map:
+		known := fieldsOf(t)
+		for _, child := range n.All() {
+			ct, ok := known[child.Key]
+			if !ok {
+				w.add(path, child.Key, t)
+				continue
+			}
+			w.walk(child, ct, inventory.Join(path, child.Key))
+		}
+	case t.Kind() == reflect.Map && n.Kind == inventory.Map:
+		for _, child := range n.All() {
+			w.walk(child, t.Elem(), inventory.Join(path, child.Key))
+		}
+	case t.Kind() == reflect.Slice && n.Kind == inventory.List:
+		for i, child := range n.All() {
+			w.walk(child, t.Elem(), inventory.JoinIndex(path, i))
+		}
+	default:
+		w.leaf(n, t, path)
+		return
+	}
+}
+
+// leaf decodes one value on its own.
+func (w *walker) leaf(n *inventory.Node, t reflect.Type, path string) {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(n.JSON(), reflect.New(t).Interface()); err != nil {
+		segments := inventory.SplitPath(path)
+		field := ""
+		if len(segments) > 0 {
+			field = segments[len(segments)-1]
+		}
+		w.faults = append(w.faults, Fault{Kind: WrongType, Path: path, Field: field, Detail: explain(err.Error(), n, t)})
+	}
+}
+
+// explain says in words what does not fit.
+func explain(msg string, n *inventory.Node, t reflect.Type) string {
+	if strings.Contains(msg, "cannot unmarshal") {
+		return "is " + article(n.Kind.String()) + ", and " + article(typeName(t)) + " belongs there"
+	}
+	return strings.TrimPrefix(msg, "json: ")
+}
+
+func article(noun string) string {
+	if strings.IndexByte("aeiou", noun[0]) >= 0 {
+		return "an " + noun
+	}
+	return "a " + noun
+}
+
+func typeName(t reflect.Type) string {
+	switch t.Kind() { //nolint:exhaustive // the others have no short name
+	case reflect.Bool:
+		return "boolean"
+	case reflect.String:
+		return "string"
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "integer"
+	case reflect.Float32, reflect.Float64:
+		return "number"
+	case reflect.Slice:
+		return "list"
+	case reflect.Map, reflect.Struct:
+		return "map"
+	}
+	return t.String()
+}
+
+// unmarshaler is what encoding/json looks for.
+var unmarshaler = reflect.TypeFor[interface{ UnmarshalJSON(data []byte) error }]()
+
+// decodesItself tells whether the type has a decoder of its own, such as a
+// quantity or a time.
+func decodesItself(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(unmarshaler) && t.Kind() != reflect.Map
+}
