@@ -7,14 +7,31 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/admission"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/controlplane"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/image"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/namespace"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/network"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/phantom"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/pod"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/rbac"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/secret"
 	"github.com/redoubt-k8s/redoubt/internal/control"
 )
 
 // Chapters lists the folders of the catalogue.
 func Chapters() []control.Chapter {
-	return []control.Chapter{phantom.Chapter(), pod.Chapter()}
+	return []control.Chapter{
+		admission.Chapter(),
+		controlplane.Chapter(),
+		image.Chapter(),
+		namespace.Chapter(),
+		network.Chapter(),
+		phantom.Chapter(),
+		pod.Chapter(),
+		rbac.Chapter(),
+		secret.Chapter(),
+	}
 }
 
 // Load returns all built-in controls in id order and their analyses.
