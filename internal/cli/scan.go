@@ -114,11 +114,14 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	opts.Progress = progress.set
 	rep, err := run.Scan(cmd.Context(), opts)
 	progress.stop()
-	if err != nil {
+	if rep == nil {
 		return err
 	}
-	if err := flags.output.write(streams.Out, render, rep); err != nil {
-		return err
+	if writeErr := flags.output.write(streams.Out, render, rep); writeErr != nil {
+		return writeErr
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nhint: the rest was judged; --keep-going reports what can't be read as gaps instead", err)
 	}
 	return verdict(rep, failOn, flags.failOnUnknown, opts.Baseline != "")
 }

@@ -48,6 +48,9 @@ type Gap struct {
 	// File and Line are where the trouble was seen, if in a file.
 	File string
 	Line int32
+	// Broken is set when the input itself is at fault, rather than something
+	// that is not there or not allowed.
+	Broken bool
 	// Kinds are the kinds of objects that may be missing because of the gap;
 	// empty means any.
 	Kinds []string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -12,6 +13,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/report"
 )
 
@@ -62,7 +64,24 @@ type Helm struct {
 // ErrNothing means that the paths held nothing to judge.
 var ErrNothing = errors.New("nothing to scan: no Kubernetes object, chart, kustomization or component configuration was found")
 
-// Scan reads, judges and reports.
+// BrokenInputError lists what could not be read because the input is at fault.
+type BrokenInputError struct{ Gaps []inventory.Gap }
+
+// Error has a line for each place.
+func (e *BrokenInputError) Error() string {
+	lines := make([]string, 0, len(e.Gaps))
+	for _, g := range e.Gaps {
+		place := g.File
+		if g.Line > 0 {
+			place = fmt.Sprintf("%s:%d", g.File, g.Line)
+		}
+		lines = append(lines, place+": "+g.Why)
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Scan reads, judges and reports. With broken input, unless it is told to keep
+// going, it returns a [BrokenInputError] beside the report of the rest.
 func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 	started := opts.Now
 	if len(opts.Paths) == 0 {
@@ -111,7 +130,20 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		rep.Scan.Started = started
 		rep.Scan.Seconds = time.Since(started).Seconds() //nolint:forbidigo // asked for by --timing
 	}
-	return rep, nil
+	return rep, brokenInput(inv, opts.KeepGoing)
+}
+
+func brokenInput(inv *inventory.Inventory, keepGoing bool) error { //nolint:revive // the option as it is
+	var broken []inventory.Gap
+	for _, g := range inv.Gaps {
+		if g.Broken {
+			broken = append(broken, g)
+		}
+	}
+	if keepGoing || len(broken) == 0 {
+		return nil
+	}
+	return &BrokenInputError{broken}
 }
 
 func compileControls(s catalogue.Selection, own string, minor int) ([]*control.Control, []*control.Compiled, error) {

@@ -27,8 +27,6 @@ type Source struct {
 	Limits decode.Limits
 	// TotalBytes bounds the size of all files together.
 	TotalBytes int64
-	// KeepGoing turns files that can't be read into gaps instead of errors.
-	KeepGoing bool
 	// Progress is called after each file; may be nil.
 	Progress func(done, total int)
 	// Decode turns the bytes of a file into objects; nil means YAML or JSON.
@@ -42,8 +40,8 @@ type outcome struct {
 	bytes int64
 }
 
-// Read reads all files, in parallel. The inventory holds what could be read,
-// also when there is an error; the error joins all faults.
+// Read reads all files, in parallel. What can't be read becomes a gap; an error
+// means that the run was cut off or that the files are too large together.
 func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
 	if s.Decode == nil {
 		s.Decode = decode.File
@@ -72,12 +70,11 @@ func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
 	if err := group.Wait(); err != nil {
 		return new(inventory.Inventory), err
 	}
-	return s.collect(outcomes)
+	return collect(outcomes), nil
 }
 
-func (s *Source) collect(outcomes []outcome) (*inventory.Inventory, error) {
+func collect(outcomes []outcome) *inventory.Inventory {
 	inv := &inventory.Inventory{Files: len(outcomes)}
-	var errs []error
 	for i := range outcomes {
 		out := &outcomes[i]
 		inv.Bytes += out.bytes
@@ -86,17 +83,14 @@ func (s *Source) collect(outcomes []outcome) (*inventory.Inventory, error) {
 			inv.Skip("not Kubernetes")
 		}
 		for _, fault := range decode.Faults(out.err) {
-			switch {
-			case fault.Foreign:
+			if fault.Foreign {
 				inv.Skip("not Kubernetes")
-			case s.KeepGoing:
-				inv.AddGap(inventory.Gap{What: fault.File, Why: fault.Reason(), File: fault.File, Line: fault.Line})
-			default:
-				errs = append(errs, fault)
+				continue
 			}
+			inv.AddGap(inventory.Gap{What: fault.File, Why: fault.Reason(), File: fault.File, Line: fault.Line, Broken: true})
 		}
 	}
-	return inv, errors.Join(errs...)
+	return inv
 }
 
 func (s *Source) file(path string) (decode.Result, int64, error) {

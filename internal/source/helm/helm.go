@@ -1,0 +1,414 @@
+// Package helm renders charts with Helm's own engine and reads what comes out.
+// It uses no network, looks nothing up in a cluster, and reads nothing outside
+// of the chart but the values files it is given.
+package helm
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/common/util"
+	"helm.sh/helm/v4/pkg/chart/loader/archive"
+	chart "helm.sh/helm/v4/pkg/chart/v2"
+	"helm.sh/helm/v4/pkg/chart/v2/loader"
+	chartutil "helm.sh/helm/v4/pkg/chart/v2/util"
+	"helm.sh/helm/v4/pkg/engine"
+	"helm.sh/helm/v4/pkg/ignore"
+	"helm.sh/helm/v4/pkg/strvals"
+
+	"github.com/redoubt-k8s/redoubt/internal/decode"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// Source renders one chart.
+type Source struct {
+	// Path is the folder of the chart, or its archive.
+	Path string
+	// ValueFiles, Set and SetString override the chart's values, in this order.
+	ValueFiles, Set, SetString []string
+	// Release and Namespace are what templates see as .Release; the defaults
+	// are the chart's name and "default".
+	Release, Namespace string
+	Limits             decode.Limits
+
+	broken []*decode.Error
+}
+
+const (
+	maxChart    = 64 << 20
+	maxFiles    = 20_000
+	maxRendered = 64 << 20
+	timeout     = 20 * time.Second
+)
+
+// Read renders the chart. What does not render becomes a gap.
+func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
+	inv := new(inventory.Inventory)
+	err := s.read(ctx, inv)
+	for _, f := range append(decode.Faults(err), s.broken...) {
+		inv.AddGap(inventory.Gap{What: "chart " + s.Path, Why: f.Reason(), File: f.File, Line: f.Line, Broken: true})
+	}
+	return inv, ctx.Err()
+}
+
+func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
+	files, err := s.load()
+	if err != nil {
+		return s.fail("", 0, err, "")
+	}
+	inv.Files++
+	for _, f := range files {
+		inv.Bytes += int64(len(f.Data))
+	}
+	c, err := loader.LoadFiles(files)
+	if err != nil {
+		return s.fail("Chart.yaml", 0, err, "")
+	}
+	if missing := missingDependencies(c); len(missing) > 0 {
+		inv.AddGap(inventory.Gap{
+			What: "dependencies of chart " + s.Path, File: s.Path + "/Chart.yaml",
+			Why: strings.Join(missing, ", ") + " are not in charts/: run helm dependency build there",
+		})
+	}
+	values, origins, err := s.values()
+	if err != nil {
+		return err
+	}
+	rendered, marked, top, err := s.render(ctx, c, files, values)
+	if err != nil {
+		return err
+	}
+	return s.objects(inv, c, &rendering{plain: rendered, marked: marked, top: top, origins: origins})
+}
+
+// fail makes a fault of the chart. file is relative to the chart.
+func (s *Source) fail(file string, line int32, err error, hint string) *decode.Error {
+	name := s.Path
+	if file != "" {
+		name = path.Join(s.Path, file)
+	}
+	return &decode.Error{File: name, Line: line, Msg: strings.ReplaceAll(err.Error(), "\n", " "), Hint: hint}
+}
+
+// load reads the files of the chart.
+func (s *Source) load() ([]*archive.BufferedFile, error) {
+	info, err := os.Stat(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		if info.Size() > maxChart {
+			return nil, fmt.Errorf("the archive is larger than %d MiB", maxChart>>20)
+		}
+		f, err := os.Open(s.Path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		return archive.LoadArchiveFiles(f)
+	}
+	return loadFolder(s.Path)
+}
+
+// loadFolder reads a folder; os.Root keeps links from leading out of it.
+func loadFolder(dir string) ([]*archive.BufferedFile, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close() //nolint:errcheck // only read
+	rules := ignore.Empty()
+	if f, err := root.Open(ignore.HelmIgnore); err == nil {
+		rules, err = ignore.Parse(f)
+		f.Close() //nolint:errcheck,gosec // only read
+		if err != nil {
+			return nil, err
+		}
+	}
+	rules.AddDefaults()
+	var files []*archive.BufferedFile
+	total := int64(0)
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == ".git" {
+			return fs.SkipDir
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if name != "." && rules.Ignore(name, info) {
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
+		}
+		f, err := root.Open(filepath.FromSlash(name))
+		if err != nil {
+			return err
+		}
+		defer f.Close() //nolint:errcheck // only read
+		data, err := io.ReadAll(io.LimitReader(f, maxChart-total+1))
+		if err != nil {
+			return err
+		}
+		if total += int64(len(data)); total > maxChart || len(files) > maxFiles {
+			return fmt.Errorf("the chart has more than %d MiB or %d files", maxChart>>20, maxFiles)
+		}
+		files = append(files, &archive.BufferedFile{Name: name, Data: data})
+		return nil
+	})
+	return files, err
+}
+
+func missingDependencies(c *chart.Chart) []string {
+	var out []string
+	for _, d := range c.Metadata.Dependencies {
+		if !slices.ContainsFunc(c.Dependencies(), func(have *chart.Chart) bool { return have.Name() == d.Name }) {
+			out = append(out, d.Name)
+		}
+	}
+	return out
+}
+
+// values merges the overrides. The second result says which of them set a key.
+func (s *Source) values() (map[string]any, map[string]string, error) {
+	merged, origins := make(map[string]any), make(map[string]string)
+	for _, name := range s.ValueFiles {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, nil, &decode.Error{File: name, Msg: errors.Unwrap(err).Error(), Hint: "named by --values"}
+		}
+		v, err := loader.LoadValues(io.LimitReader(f, maxChart))
+		f.Close() //nolint:errcheck,gosec // only read
+		if err != nil {
+			return nil, nil, &decode.Error{File: name, Msg: "values file: " + err.Error()}
+		}
+		note(origins, "", v, name)
+		merged = loader.MergeMaps(merged, v)
+	}
+	for _, set := range []struct {
+		flag  string
+		items []string
+		parse func(string, map[string]any) error
+	}{{"--set", s.Set, strvals.ParseInto}, {"--set-string", s.SetString, strvals.ParseIntoString}} {
+		for _, item := range set.items {
+			if err := set.parse(item, merged); err != nil {
+				return nil, nil, fmt.Errorf("%s %s: %w", set.flag, item, err)
+			}
+			key, _, _ := strings.Cut(item, "=")
+			origins[key] = set.flag
+		}
+	}
+	return merged, origins, nil
+}
+
+func note(origins map[string]string, prefix string, v map[string]any, from string) {
+	for k, child := range v {
+		key := strings.TrimPrefix(prefix+"."+k, ".")
+		origins[key] = from
+		if m, ok := child.(map[string]any); ok {
+			note(origins, key, m, from)
+		}
+	}
+}
+
+// rendering is what the engine made of a chart.
+type rendering struct {
+	plain, marked map[string]string
+	top           common.Values
+	origins       map[string]string
+}
+
+// render renders the chart twice: as it is, and with a marker at the end of
+// lines, by which lines of the output are traced to lines of the templates.
+func (s *Source) render(ctx context.Context, c *chart.Chart, files []*archive.BufferedFile, values map[string]any) (map[string]string, map[string]string, common.Values, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := chartutil.ProcessDependencies(c, values); err != nil {
+		return nil, nil, nil, s.fail("Chart.yaml", 0, err, "")
+	}
+	release := common.ReleaseOptions{Name: cmp.Or(s.Release, c.Name()), Namespace: cmp.Or(s.Namespace, "default"), Revision: 1, IsInstall: true}
+	top, err := util.ToRenderValues(c, values, release, nil)
+	if err != nil {
+		return nil, nil, nil, s.fail("values.yaml", 0, err, "pass what is missing with --values or --set")
+	}
+	plain, broken, err := s.withoutBroken(ctx, c, top)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	s.broken = broken
+	twin, err := loader.LoadFiles(mark(files))
+	if err != nil {
+		return plain, nil, top, nil //nolint:nilerr // positions get coarser, nothing else
+	}
+	for _, f := range broken {
+		empty(twin, strings.TrimPrefix(f.File, s.Path+"/"))
+	}
+	if err := chartutil.ProcessDependencies(twin, values); err != nil {
+		return plain, nil, top, nil //nolint:nilerr // positions get coarser, nothing else
+	}
+	marked, err := bounded(ctx, twin, top)
+	if err != nil {
+		return plain, nil, top, nil //nolint:nilerr // positions get coarser, nothing else
+	}
+	return plain, marked, top, nil
+}
+
+// maxBroken bounds how many failing templates of a chart are left out.
+const maxBroken = 30
+
+// withoutBroken renders the chart; templates that fail are left out and
+// reported, so that they do not hide the others.
+func (s *Source) withoutBroken(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, []*decode.Error, error) {
+	var broken []*decode.Error
+	for {
+		plain, err := bounded(ctx, c, top)
+		if err == nil {
+			return plain, broken, nil
+		}
+		fault := s.templateError(err)
+		file := strings.TrimPrefix(fault.File, s.Path+"/")
+		if errors.Is(err, errTimeout) || len(broken) >= maxBroken || !empty(c, file) {
+			return nil, nil, fault
+		}
+		broken = append(broken, fault)
+	}
+}
+
+// empty takes the text of a template away. It returns false if there is none.
+func empty(c *chart.Chart, file string) bool {
+	for _, t := range c.Templates {
+		if t.Name == file && len(t.Data) > 0 {
+			t.Data = nil
+			return true
+		}
+	}
+	for _, d := range c.Dependencies() {
+		if rest, ok := strings.CutPrefix(file, "charts/"+d.Name()+"/"); ok {
+			return empty(d, rest)
+		}
+	}
+	return false
+}
+
+var errTimeout = fmt.Errorf("rendering takes longer than %s: a template runs without end", timeout)
+
+// bounded renders in a goroutine that is left behind when the time is up: the
+// template engine can not be stopped from outside everywhere.
+func bounded(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, error) {
+	type outcome struct {
+		out map[string]string
+		err error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- outcome{nil, fmt.Errorf("the template engine gave up: %v", r)}
+			}
+		}()
+		out, err := engine.Engine{}.RenderWithContext(ctx, c, top)
+		done <- outcome{out, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errTimeout
+	case o := <-done:
+		size := 0
+		for _, text := range o.out {
+			size += len(text)
+		}
+		if size > maxRendered {
+			return nil, fmt.Errorf("the chart renders to more than %d MiB", maxRendered>>20)
+		}
+		return o.out, o.err
+	}
+}
+
+var templatePlace = regexp.MustCompile(`([\w.-]+/[^\s:()]+\.(?:ya?ml|tpl|txt|json)):(\d+)`)
+
+// templateError finds the template and line in an error of the engine.
+func (s *Source) templateError(err error) *decode.Error {
+	m := templatePlace.FindStringSubmatch(err.Error())
+	if m == nil {
+		return s.fail("", 0, err, "")
+	}
+	line, convErr := strconv.ParseInt(m[2], 10, 32)
+	if convErr != nil {
+		line = 0
+	}
+	_, file, _ := strings.Cut(m[1], "/")
+	return s.fail(file, int32(line), err, "pass missing values with --values or --set")
+}
+
+// objects decodes what was rendered.
+func (s *Source) objects(inv *inventory.Inventory, c *chart.Chart, r *rendering) error {
+	names := make([]string, 0, len(r.plain))
+	for name := range r.plain {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var errs []error
+	for _, name := range names {
+		if ext := path.Ext(name); ext != ".yaml" && ext != ".yml" && ext != ".json" || strings.HasPrefix(path.Base(name), "_") {
+			continue
+		}
+		_, file, _ := strings.Cut(name, "/")
+		origin := &inventory.Origin{Kind: inventory.FromHelm, File: path.Join(s.Path, file), Root: s.Path}
+		res, err := decode.File([]byte(r.plain[name]), origin, s.Limits)
+		source := templateSource(c, file)
+		lines := traceLines(r.plain[name], r.marked[name], file, source)
+		for _, f := range decode.Faults(err) {
+			f.File, f.Line = origin.File, lines.at(f.Line)
+			f.Hint = "the rendered template is not valid; helm template shows it"
+			errs = append(errs, f)
+		}
+		for _, o := range res.Objects {
+			relocate(o.Root, lines, source)
+		}
+		origin.Values = r.valuesOn(source)
+		inv.Add(res.Objects...)
+	}
+	for _, crd := range c.CRDObjects() {
+		origin := &inventory.Origin{Kind: inventory.FromHelm, File: path.Join(s.Path, crd.File.Name), Root: s.Path}
+		res, err := decode.File(crd.File.Data, origin, s.Limits)
+		errs = append(errs, err)
+		inv.Add(res.Objects...)
+	}
+	return errors.Join(errs...)
+}
+
+// templateSource is the text of a template, by its path in the chart.
+func templateSource(c *chart.Chart, file string) [][]byte {
+	for _, t := range c.Templates {
+		if t.Name == file {
+			return bytes.Split(t.Data, []byte("\n"))
+		}
+	}
+	for _, d := range c.Dependencies() {
+		if rest, ok := strings.CutPrefix(file, "charts/"+d.Name()+"/"); ok {
+			return templateSource(d, rest)
+		}
+	}
+	return nil
+}
