@@ -16,6 +16,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/pod"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/rbac"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/secret"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/waiver"
 	"github.com/redoubt-k8s/redoubt/internal/control"
 )
 
@@ -31,6 +32,7 @@ func Chapters() []control.Chapter {
 		pod.Chapter(),
 		rbac.Chapter(),
 		secret.Chapter(),
+		waiver.Chapter(),
 	}
 }
 

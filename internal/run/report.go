@@ -9,6 +9,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/podsecurity"
 	"github.com/redoubt-k8s/redoubt/internal/report"
 )
 
@@ -58,9 +59,6 @@ func makeReport(inv *inventory.Inventory, controls []*control.Control, res check
 func count(s *report.Summary, f *finding.Finding) {
 	switch f.Verdict {
 	case finding.Fail:
-		if f.Baseline == finding.Added && s.New != nil {
-			*s.New++
-		}
 		switch f.Severity {
 		case finding.Critical:
 			s.Fail.Critical++
@@ -123,4 +121,44 @@ func reportFinding(f *finding.Finding, c *control.Control) report.Finding {
 	}
 	out.Fingerprint = report.Fingerprint(&out)
 	return out
+}
+
+// countNew counts the failures that the baseline does not know.
+func countNew(r *report.Report) {
+	n := 0
+	for i := range r.Findings {
+		if r.Findings[i].Baseline == "new" {
+			n++
+		}
+	}
+	r.Summary.New = &n
+}
+
+// podSecurity is the Pod Security level of every pod template, equal templates
+// judged once.
+func podSecurity(inv *inventory.Inventory, version string) ([]report.PodSecurity, error) {
+	if version == "" {
+		version = "latest"
+	}
+	evaluator, err := podsecurity.New(version)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[uint64]podsecurity.Verdict)
+	var out []report.PodSecurity
+	for _, o := range inv.Objects {
+		for _, t := range o.PodTemplates() {
+			v, ok := known[t.Digest]
+			if !ok {
+				v = evaluator.Evaluate(t)
+				known[t.Digest] = v
+			}
+			out = append(out, report.PodSecurity{
+				Object: report.Object{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name},
+				Path:   t.SpecPath(), Level: v.Level, Version: version, Blocks: v.Blocks,
+				Location: report.Location{File: o.Origin.File, Line: t.Spec.Line, Column: t.Spec.Column},
+			})
+		}
+	}
+	return out, nil
 }

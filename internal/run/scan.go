@@ -114,14 +114,21 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
 		return nil, ErrNothing
 	}
-	inv.ImageUsers = settings.imageUsers()
 	inv.Seal()
+	inv.ImageUsers = settings.imageUsers(inv)
 	if opts.Progress != nil {
 		opts.Progress("judging objects", len(inv.Objects), 0)
 	}
 	res := check.Run(inv, compiled, check.Options{Passed: opts.Passed})
-	res.Findings = settings.waive(res.Findings, inv, selected, opts.Now)
+	res.Findings = settings.apply(res.Findings, inv, selected, opts.Now)
 	rep := makeReport(inv, selected, res)
+	if settings.baseline != nil {
+		countNew(rep)
+	}
+	rep.PodSecurity, err = podSecurity(inv, opts.KubernetesVersion)
+	if err != nil {
+		return nil, err
+	}
 	rep.Scan.Version, rep.Scan.Sources = opts.Version, opts.Paths
 	if opts.Excerpts {
 		addExcerpts(rep)

@@ -101,7 +101,7 @@ func (s *Source) fail(file string, line int32, err error, hint string) *decode.E
 	if file != "" {
 		name = path.Join(s.Path, file)
 	}
-	return &decode.Error{File: name, Line: line, Msg: strings.ReplaceAll(err.Error(), "\n", " "), Hint: hint}
+	return &decode.Error{File: name, Line: line, Msg: strings.Join(strings.Fields(err.Error()), " "), Hint: hint}
 }
 
 // load reads the files of the chart.

@@ -1,0 +1,6 @@
+package run
+
+import "syscall"
+
+// errNotDir says that a part of a path is a file.
+const errNotDir = syscall.ERROR_PATH_NOT_FOUND
