@@ -7,7 +7,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/redoubt-k8s/redoubt/internal/report"
+	"github.com/redoubt-k8s/redoubt/internal/report/html"
 	"github.com/redoubt-k8s/redoubt/internal/report/json"
+	"github.com/redoubt-k8s/redoubt/internal/report/junit"
+	"github.com/redoubt-k8s/redoubt/internal/report/markdown"
+	"github.com/redoubt-k8s/redoubt/internal/report/sarif"
 	"github.com/redoubt-k8s/redoubt/internal/report/text"
 )
 
@@ -48,6 +52,14 @@ func (o *outputFlags) renderer(stdout io.Writer) (report.Renderer, error) {
 		return text.Renderer{Colour: colour, Width: width(stdout)}, nil
 	case formatJSON:
 		return json.Renderer{}, nil
+	case formatSARIF:
+		return sarif.Renderer{}, nil
+	case formatJUnit:
+		return junit.Renderer{}, nil
+	case formatHTML:
+		return html.Renderer{}, nil
+	case formatMarkdown:
+		return markdown.Renderer{}, nil
 	}
 	return nil, fmt.Errorf("--output %q: want text, json, sarif, junit, html or markdown", o.format)
 }
