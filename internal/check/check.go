@@ -132,7 +132,7 @@ func (e *engine) keep(f finding.Finding, out *Result) {
 		}
 	case finding.Fail, finding.Unknown, finding.Waived:
 	}
-	out.Findings = append(out.Findings, f)
+	out.Findings = append(out.Findings, f.Placed())
 }
 
 func (e *engine) object(o *inventory.Object, out *Result) {

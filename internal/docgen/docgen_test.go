@@ -68,7 +68,7 @@ func leftovers(t *testing.T, pages map[string]string) {
 
 func render(t *testing.T) map[string]string {
 	t.Helper()
-	controls, _, err := catalogue.Load()
+	controls, _, err := catalogue.Sources()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func write(t *testing.T, path, text string) {
 
 func TestControlsNameKnownRequirements(t *testing.T) {
 	t.Parallel()
-	controls, _, err := catalogue.Load()
+	controls, _, err := catalogue.Sources()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,93 @@
+package run_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/redoubt-k8s/redoubt/internal/gen"
+	"github.com/redoubt-k8s/redoubt/internal/run"
+)
+
+// folder writes n generated manifests into a folder.
+func folder(b testing.TB, n int, same float64) (string, int64) {
+	b.Helper()
+	dir := b.TempDir()
+	size := int64(0)
+	for i, text := range gen.Manifests(n, gen.Options{Seed: 7, Same: same}) {
+		size += int64(len(text))
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d.yaml", i)), []byte(text), 0o600); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return dir, size
+}
+
+// BenchmarkScan is the whole scan of a folder, loading and compiling the
+// controls included.
+func BenchmarkScan(b *testing.B) {
+	for _, bc := range []struct {
+		name string
+		n    int
+		same float64
+	}{{"241", 241, 0}, {"5000-distinct", 5000, 0}, {"5000-half-equal", 5000, 0.5}} {
+		b.Run(bc.name, func(b *testing.B) {
+			dir, size := folder(b, bc.n, bc.same)
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := run.Scan(b.Context(), run.ScanOptions{Input: run.Input{Paths: []string{dir}}, Now: time.Unix(0, 0)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkParse is the yardstick: the same files through the YAML library
+// alone, one after the other.
+func BenchmarkParse(b *testing.B) {
+	for _, bc := range []struct {
+		name string
+		n    int
+		same float64
+	}{{"241", 241, 0}, {"5000-distinct", 5000, 0}, {"5000-half-equal", 5000, 0.5}} {
+		b.Run(bc.name, func(b *testing.B) {
+			dir, size := folder(b, bc.n, bc.same)
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				parse(b, dir)
+			}
+		})
+	}
+}
+
+func parse(b *testing.B, dir string) {
+	b.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		for dec := yaml.NewDecoder(bytes.NewReader(data)); ; {
+			var n yaml.Node
+			if err := dec.Decode(&n); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
