@@ -106,12 +106,21 @@ func load(chapters []control.Chapter) ([]*control.Control, map[string]control.An
 	return controls, analyses, errors.Join(faults...)
 }
 
-// Compile compiles controls as they are in force in a Kubernetes minor version.
+// Own is the chapter of controls that a user brings along.
+const Own = "own"
+
+// Compile makes controls ready as they are in force in a Kubernetes minor
+// version. Those of the user are compiled at once, to show their faults;
+// built-in ones when they are first needed.
 func Compile(controls []*control.Control, analyses map[string]control.Analysis, minor int) ([]*control.Compiled, error) {
 	out := make([]*control.Compiled, 0, len(controls))
 	var faults []error
 	for _, c := range controls {
-		compiled, err := control.Compile(c, minor, analyses[c.ID])
+		prepare := control.Prepare
+		if c.Chapter == Own {
+			prepare = control.Compile
+		}
+		compiled, err := prepare(c, minor, analyses[c.ID])
 		if err != nil {
 			faults = append(faults, fmt.Errorf("control %s: %w", c.ID, err))
 			continue

@@ -6,6 +6,8 @@
 package control
 
 import (
+	"github.com/google/cel-go/cel"
+
 	"github.com/redoubt-k8s/redoubt/internal/expr"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -165,9 +167,10 @@ type Compiled struct {
 	Analyse Analysis
 }
 
-// Compile compiles the expressions of c as they are in force in a Kubernetes
-// minor version.
-func Compile(c *Control, minor int, analyse Analysis) (*Compiled, error) {
+// Prepare makes the expressions of c, as they are in force in a Kubernetes
+// minor version, ready to run. They are compiled when they are first needed:
+// that is right for built-in controls, which a test has compiled.
+func Prepare(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	out := &Compiled{Control: c, Analyse: analyse}
 	if c.Analysis {
 		return out, nil
@@ -176,16 +179,24 @@ func Compile(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	if out.Violation, err = expr.CompileBool(violation); err != nil {
-		return nil, err
-	}
+	out.Violation = expr.Lazy(violation, cel.BoolType)
 	if when != "" {
-		if out.When, err = expr.CompileBool(when); err != nil {
-			return nil, err
-		}
+		out.When = expr.Lazy(when, cel.BoolType)
 	}
 	if c.MessageExpression != "" {
-		if out.Message, err = expr.CompileString(c.MessageExpression); err != nil {
+		out.Message = expr.Lazy(c.MessageExpression, cel.StringType)
+	}
+	return out, nil
+}
+
+// Compile is [Prepare], and compiles the expressions at once.
+func Compile(c *Control, minor int, analyse Analysis) (*Compiled, error) {
+	out, err := Prepare(c, minor, analyse)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range []*expr.Program{out.Violation, out.When, out.Message} {
+		if err := p.Check(); err != nil {
 			return nil, err
 		}
 	}

@@ -8,6 +8,7 @@ package expr
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"sync"
 
 	"github.com/google/cel-go/cel"
@@ -66,11 +67,12 @@ func (s *Scope) ResolveName(name string) (any, bool) {
 // Parent makes a scope an activation of the CEL interpreter.
 func (*Scope) Parent() cel.Activation { return nil }
 
-// Program is a compiled expression. It is safe for concurrent use.
+// Program is an expression that can be run. It is safe for concurrent use.
 type Program struct {
-	text    string
-	program cel.Program
-	uses    map[string]bool
+	text string
+	// wide is set when the expression looks at the object or the namespace.
+	wide    bool
+	compile func() (cel.Program, error)
 }
 
 // env is built on first use: commands that judge nothing must not pay for it.
@@ -93,8 +95,31 @@ var env = sync.OnceValues(func() (*cel.Env, error) {
 	return set.Env(environment.StoredExpressions)
 })
 
+// Lazy makes a program that is compiled when it is first run: most scans need
+// few of the built-in expressions, and compiling them all takes longer than
+// reading a small folder. A fault shows then as an error of the run.
+func Lazy(text string, want *cel.Type) *Program {
+	return &Program{
+		text:    text,
+		wide:    wideNames.MatchString(text),
+		compile: sync.OnceValues(func() (cel.Program, error) { return plan(text, want) }),
+	}
+}
+
+// wideNames finds the variables that lead out of the pod template. A string
+// that holds such a word counts as well, which costs a shared verdict only.
+var wideNames = regexp.MustCompile(`\b(` + varObject + `|` + varNamespace + `)\b`)
+
 // Compile checks an expression that yields a value of type want.
 func Compile(text string, want *cel.Type) (*Program, error) {
+	p := Lazy(text, want)
+	if _, err := p.compile(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func plan(text string, want *cel.Type) (cel.Program, error) {
 	e, err := env()
 	if err != nil {
 		return nil, err
@@ -110,13 +135,7 @@ func Compile(text string, want *cel.Type) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan %q: %w", text, err)
 	}
-	uses := make(map[string]bool)
-	for _, r := range ast.NativeRep().ReferenceMap() {
-		if r.Name != "" {
-			uses[r.Name] = true
-		}
-	}
-	return &Program{text: text, program: program, uses: uses}, nil
+	return program, nil
 }
 
 // CompileBool checks an expression that yields a boolean.
@@ -127,8 +146,16 @@ func CompileString(text string) (*Program, error) { return Compile(text, cel.Str
 
 // Local tells whether the result depends on nothing outside the pod template:
 // neither on the object around it nor on its namespace.
-func (p *Program) Local() bool {
-	return p == nil || !p.uses[varObject] && !p.uses[varNamespace]
+func (p *Program) Local() bool { return p == nil || !p.wide }
+
+// Check compiles the program, if it is not yet, and returns its faults. A nil
+// program has none.
+func (p *Program) Check() error {
+	if p == nil {
+		return nil
+	}
+	_, err := p.compile()
+	return err
 }
 
 // Text is the source of the expression.
@@ -165,7 +192,11 @@ func (p *Program) String(s *Scope) (string, error) {
 var errNoValue = errors.New("the expression has no value")
 
 func (p *Program) run(s *Scope) (ref.Val, error) {
-	out, _, err := p.program.Eval(s)
+	program, err := p.compile()
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := program.Eval(s)
 	if err != nil {
 		return nil, err
 	}

@@ -29,7 +29,7 @@ func loadControls(own string) ([]*control.Control, map[string]control.Analysis, 
 	if own == "" {
 		return controls, analyses, nil
 	}
-	added, err := control.Chapter{Name: "own", Files: os.DirFS(own)}.Load()
+	added, err := control.Chapter{Name: catalogue.Own, Files: os.DirFS(own)}.Load()
 	if err != nil {
 		return nil, nil, fmt.Errorf("load controls of %s: %w", own, err)
 	}

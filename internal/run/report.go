@@ -137,8 +137,11 @@ func countNew(r *report.Report) {
 // podSecurity is the Pod Security level of every pod template, equal templates
 // judged once.
 func podSecurity(inv *inventory.Inventory, version string) ([]report.PodSecurity, error) {
-	if version == "" {
+	switch {
+	case version == "":
 		version = "latest"
+	case version != "latest" && !strings.HasPrefix(version, "v"):
+		version = "v" + version
 	}
 	evaluator, err := podsecurity.New(version)
 	if err != nil {

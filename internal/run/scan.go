@@ -119,16 +119,21 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 	if opts.Progress != nil {
 		opts.Progress("judging objects", len(inv.Objects), 0)
 	}
+	var levels []report.PodSecurity
+	group.Go(func() error {
+		levels, err = podSecurity(inv, opts.KubernetesVersion)
+		return err
+	})
 	res := check.Run(inv, compiled, check.Options{Passed: opts.Passed})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
 	res.Findings = settings.apply(res.Findings, inv, selected, opts.Now)
 	rep := makeReport(inv, selected, res)
 	if settings.baseline != nil {
 		countNew(rep)
 	}
-	rep.PodSecurity, err = podSecurity(inv, opts.KubernetesVersion)
-	if err != nil {
-		return nil, err
-	}
+	rep.PodSecurity = levels
 	rep.Scan.Version, rep.Scan.Sources = opts.Version, opts.Paths
 	if opts.Excerpts {
 		addExcerpts(rep)

@@ -43,6 +43,9 @@ type decision struct {
 // are never waived: nobody can accept what he does not know.
 func Apply(findings []finding.Finding, inv *inventory.Inventory, cfg Config, now time.Time) []finding.Finding {
 	decisions := collect(inv, cfg)
+	if len(decisions) == 0 {
+		return findings
+	}
 	for _, d := range decisions {
 		d.expired = !d.until.IsZero() && !now.Before(d.until)
 	}

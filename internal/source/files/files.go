@@ -138,6 +138,9 @@ var known = map[string]bool{
 	"controller-manager.conf": true, "scheduler.conf": true, "kubeconfig": true,
 }
 
+// configName is the configuration of this program, which is no manifest.
+const configName = ".redoubt.yaml"
+
 func isManifest(name string) bool {
 	switch filepath.Ext(name) {
 	case ".yaml", ".yml", ".json", ".kubeconfig":
@@ -208,6 +211,7 @@ func (w *walker) entry(dir string, e fs.DirEntry, ignored *ignorer, depth int) e
 	case !mode.IsRegular():
 	case isDockerfile(strings.ToLower(e.Name())):
 		w.add(Dockerfile, path, false)
+	case e.Name() == configName:
 	case isManifest(e.Name()):
 		w.add(Manifest, path, false)
 	case strings.HasSuffix(e.Name(), ".tgz"):
