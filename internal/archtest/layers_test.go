@@ -1,6 +1,7 @@
 package archtest_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 const module = "github.com/redoubt-k8s/redoubt"
 
 // layers gives every package its layer. A package imports only lower layers,
-// never its own. Patterns are those of path.Match; the first match counts.
+// never its own. Patterns are those of [path.Match]; the first match counts.
 var layers = []struct {
 	pattern string
 	layer   int
@@ -57,16 +58,15 @@ var impure = []string{"os", "os/exec", "net", "net/http", "log", "log/slog", "k8
 
 // pkg is what go list says about a package.
 type pkg struct {
-	ImportPath string
-	Doc        string
-	Imports    []string
-	Deps       []string
+	ImportPath string   `json:"ImportPath"`
+	Doc        string   `json:"Doc"`
+	Imports    []string `json:"Imports"`
 }
 
 func (p *pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
 
 var packages = sync.OnceValues(func() ([]pkg, error) {
-	out, err := exec.Command("go", "list", "-json=ImportPath,Doc,Imports", module+"/...").Output()
+	out, err := exec.CommandContext(context.Background(), "go", "list", "-json=ImportPath,Doc,Imports", module+"/...").Output() //nolint:forbidigo // shared by all tests, outlives each
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}

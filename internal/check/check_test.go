@@ -52,18 +52,30 @@ func lines(res check.Result) []string {
 }
 
 var (
-	privileged = control.Control{ID: "privileged", Severity: "high", Target: control.TargetContainer, At: "securityContext.privileged",
-		Violation: "self.?securityContext.?privileged.orValue(false)", Message: "privileged"}
-	hostPath = control.Control{ID: "host-path", Severity: "high", Target: control.TargetVolume, At: "hostPath",
-		Violation: "has(self.hostPath)", MessageExpression: "'mounts ' + self.hostPath.path", Message: "mounts the host"}
-	hostPID = control.Control{ID: "host-pid", Severity: "medium", Target: control.TargetPodTemplate, At: "hostPID",
-		When: "podSpec.?os.?name.orValue('linux') == 'linux'", Violation: "self.?hostPID.orValue(false)", Message: "hostPID"}
-	namespaced = control.Control{ID: "namespaced", Severity: "low", Target: control.TargetPodTemplate,
-		Violation: "namespaceObject != null && namespaceObject.metadata.?labels.?tier.orValue('') == 'prod' && !has(object.metadata.annotations)", Message: "no annotations in prod"}
-	service = control.Control{ID: "service", Severity: "low", Target: control.TargetObject, Kinds: []string{"Service"}, At: "spec.type",
-		Violation: "self.?spec.?type.orValue('ClusterIP') == 'NodePort'", Message: "node port"}
-	ingress = control.Control{ID: "ingress", Severity: "low", Target: control.TargetObject, Kinds: []string{"Ingress.networking.k8s.io"}, At: "spec.tls",
-		Violation: "!has(self.spec.tls)", Message: "no tls"}
+	privileged = control.Control{
+		ID: "privileged", Severity: "high", Target: control.TargetContainer, At: "securityContext.privileged",
+		Violation: "self.?securityContext.?privileged.orValue(false)", Message: "privileged",
+	}
+	hostPath = control.Control{
+		ID: "host-path", Severity: "high", Target: control.TargetVolume, At: "hostPath",
+		Violation: "has(self.hostPath)", MessageExpression: "'mounts ' + self.hostPath.path", Message: "mounts the host",
+	}
+	hostPID = control.Control{
+		ID: "host-pid", Severity: "medium", Target: control.TargetPodTemplate, At: "hostPID",
+		When: "podSpec.?os.?name.orValue('linux') == 'linux'", Violation: "self.?hostPID.orValue(false)", Message: "hostPID",
+	}
+	namespaced = control.Control{
+		ID: "namespaced", Severity: "low", Target: control.TargetPodTemplate,
+		Violation: "namespaceObject != null && namespaceObject.metadata.?labels.?tier.orValue('') == 'prod' && !has(object.metadata.annotations)", Message: "no annotations in prod",
+	}
+	service = control.Control{
+		ID: "service", Severity: "low", Target: control.TargetObject, Kinds: []string{"Service"}, At: "spec.type",
+		Violation: "self.?spec.?type.orValue('ClusterIP') == 'NodePort'", Message: "node port",
+	}
+	ingress = control.Control{
+		ID: "ingress", Severity: "low", Target: control.TargetObject, Kinds: []string{"Ingress.networking.k8s.io"}, At: "spec.tls",
+		Violation: "!has(self.spec.tls)", Message: "no tls",
+	}
 )
 
 func TestRunJudgesEveryTarget(t *testing.T) {

@@ -53,7 +53,7 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Main runs the program and returns its exit code. It touches nothing but what
 // it is given and what the arguments name.
 func Main(ctx context.Context, args []string, streams Streams) int {
-	root := Root(streams)
+	root := Root(streams) //nolint:contextcheck // cobra hands ctx to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -117,14 +117,14 @@ func colour(mode string, w io.Writer) (bool, error) {
 
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // file descriptors are small
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // width is that of the terminal, or 100 columns elsewhere.
 func width(w io.Writer) int {
 	const elsewhere = 100
 	if f, ok := w.(*os.File); ok {
-		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 { //nolint:gosec // file descriptors are small
+		if columns, _, err := term.GetSize(int(f.Fd())); err == nil && columns > 0 {
 			return columns
 		}
 	}

@@ -138,7 +138,7 @@ func (o *outputFlags) write(stdout interface{ Write([]byte) (int, error) }, rend
 		return err
 	}
 	const readableByAll = 0o644
-	if err := os.WriteFile(o.file, buf.Bytes(), readableByAll); err != nil { //nolint:gosec // a report is meant to be read
+	if err := os.WriteFile(o.file, buf.Bytes(), readableByAll); err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
 	return nil

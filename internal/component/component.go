@@ -66,7 +66,7 @@ func (p *Process) Values(name string) []string {
 
 // Bool returns a boolean flag, or its default when it is not set. The second
 // result is false when the value is no boolean.
-func (p *Process) Bool(name string, missing bool) (bool, bool) { //nolint:revive // the default is a value
+func (p *Process) Bool(name string, missing bool) (bool, bool) {
 	f, ok := p.Flag(name)
 	if !ok {
 		return missing, true

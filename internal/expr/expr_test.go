@@ -11,12 +11,12 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
-func tree(t testing.TB, text string) *inventory.Node {
-	t.Helper()
+func tree(tb testing.TB, text string) *inventory.Node {
+	tb.Helper()
 	res, err := decode.File([]byte("apiVersion: v1\nkind: Test\nspec:\n  "+strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")+"\n"),
 		&inventory.Origin{File: "test.yaml"}, decode.DefaultLimits())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return res.Objects[0].Root.Get("spec")
 }

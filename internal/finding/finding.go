@@ -207,15 +207,21 @@ func Compare(a, b Finding) int {
 }
 
 func compareObjects(a, b *inventory.Object) int {
-	if a == b || a == nil || b == nil {
+	switch {
+	case a == b:
 		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
 	}
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 }
 
 // Placed returns the finding with its place looked up.
-func (f Finding) Placed() Finding {
+func (f *Finding) Placed() Finding {
 	loc := f.Location()
-	f.File, f.Line, f.Column = loc.File, loc.Line, loc.Column
-	return f
+	out := *f
+	out.File, out.Line, out.Column = loc.File, loc.Line, loc.Column
+	return out
 }

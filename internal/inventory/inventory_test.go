@@ -76,8 +76,10 @@ func TestPodTemplatesAreFoundInAnyKind(t *testing.T) {
 		{"a CronJob", "apiVersion: batch/v1\nkind: CronJob\nspec: {jobTemplate: {spec: {template: {" + spec + "}}}}", []string{"spec.jobTemplate.spec.template"}},
 		{"a PodTemplate", "apiVersion: v1\nkind: PodTemplate\ntemplate: {" + spec + "}", []string{"template"}},
 		{"an Argo Rollout", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nspec: {template: {" + spec + "}}", []string{"spec.template"}},
-		{"two templates of an operator's resource", "apiVersion: example.com/v1\nkind: Cluster\nspec: {workers: [{podTemplate: {" + spec + "}}, {podTemplate: {" + spec + "}}]}",
-			[]string{"spec.workers[0].podTemplate", "spec.workers[1].podTemplate"}},
+		{
+			"two templates of an operator's resource", "apiVersion: example.com/v1\nkind: Cluster\nspec: {workers: [{podTemplate: {" + spec + "}}, {podTemplate: {" + spec + "}}]}",
+			[]string{"spec.workers[0].podTemplate", "spec.workers[1].podTemplate"},
+		},
 		{"a schema that describes pods", "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {template: {" + spec + "}}", nil},
 		{"a Deployment without a template", "apiVersion: apps/v1\nkind: Deployment\nspec: {template: null}", nil},
 		{"a Deployment whose template is text", "apiVersion: apps/v1\nkind: Deployment\nspec: {template: text}", nil},
@@ -143,7 +145,7 @@ func TestJSONIsWhatEncodingJSONReads(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{"apiVersion": "v1", "kind": "Test", "spec": map[string]any{
-		"a": "quote \" and ☺\n", "b": []any{1.0, 2.5, true, nil}, "c": map[string]any{}, "d": []any{},
+		"a": "quote \" and ☺\n", "b": []any{1.0, 2.5, true, nil}, "c": make(map[string]any), "d": []any{},
 	}}
 	if diff := cmp.Diff(got, any(want)); diff != "" {
 		t.Error(diff)

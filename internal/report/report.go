@@ -3,7 +3,7 @@
 // read back from JSON and rendered again.
 //
 // It knows nothing of inventories, files or clusters.
-package report
+package report //nolint:revive // the contract is one set of types
 
 import (
 	"io"

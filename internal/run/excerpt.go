@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/redoubt-k8s/redoubt/internal/report"
 )
@@ -33,12 +34,7 @@ func holdsSecrets(f *report.Finding) bool {
 	if f.Object != nil && (f.Object.Kind == "Secret" || f.Object.Kind == "Config" || f.Object.Kind == "EncryptionConfiguration") {
 		return true
 	}
-	for _, id := range f.Requirements {
-		if id == "NSA-SEC-01" {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(f.Requirements, "NSA-SEC-01")
 }
 
 func excerpts(file string, findings []*report.Finding) {

@@ -17,14 +17,14 @@ import (
 )
 
 // folder writes n generated manifests into a folder.
-func folder(b testing.TB, n int, same float64) (string, int64) {
-	b.Helper()
-	dir := b.TempDir()
+func folder(tb testing.TB, n int, same float64) (string, int64) {
+	tb.Helper()
+	dir := tb.TempDir()
 	size := int64(0)
 	for i, text := range gen.Manifests(n, gen.Options{Seed: 7, Same: same}) {
 		size += int64(len(text))
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%05d.yaml", i)), []byte(text), 0o600); err != nil {
-			b.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return dir, size

@@ -102,7 +102,7 @@ func auditPolicyBlind(inv *inventory.Inventory, report func(finding.Finding)) {
 		}
 		for i, what := range unseen {
 			f := finding.Finding{Verdict: finding.Fail, Object: o, Path: inventory.JoinIndex("rules", i)}
-			f.Message = fmt.Sprintf("this rule drops %s", strings.Join(what, ", "))
+			f.Message = "this rule drops " + strings.Join(what, ", ")
 			if i < 0 {
 				f.Path, f.Message = "rules", "no rule matches, so the policy drops "+strings.Join(what, ", ")
 			}

@@ -119,7 +119,7 @@ const (
 
 // wantPlugin wants an admission plugin to be on. Those on by default count
 // unless they are disabled.
-func wantPlugin(plugin string, byDefault bool, msg string) flagRule { //nolint:revive // a property of the plugin
+func wantPlugin(plugin string, byDefault bool, msg string) flagRule {
 	return flagRule{components: api, reads: []string{enablePlugins, disablePlugins}, judge: func(p *component.Process) []fault {
 		switch {
 		case slices.Contains(p.Values(disablePlugins), plugin):
@@ -293,10 +293,8 @@ func etcdSharedCA(p *component.Process) []fault {
 }
 
 func rotation(p *component.Process) []fault {
-	for _, gate := range p.Values("feature-gates") {
-		if gate == "RotateKubeletServerCertificate=false" {
-			return one("feature-gates", "RotateKubeletServerCertificate is off: certificates of kubelets are not renewed")
-		}
+	if slices.Contains(p.Values("feature-gates"), "RotateKubeletServerCertificate=false") {
+		return one("feature-gates", "RotateKubeletServerCertificate is off: certificates of kubelets are not renewed")
 	}
 	return nil
 }

@@ -214,19 +214,24 @@ func tools(inv *inventory.Inventory, report func(finding.Finding)) {
 			if i.cmd != "RUN" {
 				continue
 			}
-			var found []string
-			for _, m := range install.FindAllStringSubmatch(strings.Join(i.args, " "), -1) {
-				for word := range strings.FieldsSeq(m[4]) {
-					if toolName.MatchString(word) && !slices.Contains(found, word) {
-						found = append(found, word)
-					}
-				}
-			}
-			if len(found) > 0 {
+			if found := installed(strings.Join(i.args, " ")); len(found) > 0 {
 				say(finding.Fail, i.path, "the image gets "+strings.Join(found, ", ")+", which serve an intruder better than the program")
 			}
 		}
 	})
+}
+
+// installed are the tools that a command line installs.
+func installed(line string) []string {
+	var found []string
+	for _, m := range install.FindAllStringSubmatch(line, -1) {
+		for word := range strings.FieldsSeq(m[4]) {
+			if toolName.MatchString(word) && !slices.Contains(found, word) {
+				found = append(found, word)
+			}
+		}
+	}
+	return found
 }
 
 func remoteLogin(i instruction) string {

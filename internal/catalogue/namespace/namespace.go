@@ -183,9 +183,10 @@ func defaultNamespace(inv *inventory.Inventory, report func(finding.Finding)) {
 			continue
 		}
 		f := finding.Finding{Verdict: finding.Pass, Object: o, Path: "metadata.namespace"}
-		if o.Namespace == "default" {
+		switch o.Namespace {
+		case "default":
 			f.Verdict, f.Message = finding.Fail, "the workload is put into namespace default, where everything ends up that names none"
-		} else if o.Namespace == "" {
+		case "":
 			f.Verdict, f.Severity = finding.Fail, finding.Info
 			f.Message = "the workload names no namespace: it ends up in default unless whoever applies it says otherwise"
 		}

@@ -118,7 +118,7 @@ func refusal(o *inventory.Object) string {
 }
 
 // effects says, for fields that protect something, what holds without them.
-var effects = map[string]string{
+var effects = map[string]string{ //nolint:gosec // names of fields, not credentials
 	"readOnlyRootFilesystem":       "the root file system stays writable",
 	"allowPrivilegeEscalation":     "privilege escalation stays allowed",
 	"privileged":                   "the container is not privileged, whatever the line says",

@@ -26,13 +26,13 @@ import (
 // version, each check of the library and the controls mapped to it agree.
 func TestPodSecurityFixtures(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "k8s.io/pod-security-admission").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	root := filepath.Join(strings.TrimSpace(string(out)), "test", "testdata")
 	c := &conformance{t: t, controls: make(map[string][]*control.Compiled)}
-	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".yaml") {
 			c.fixture(path, strings.Split(filepath.ToSlash(strings.TrimPrefix(path, root)), "/")[2])
 		}

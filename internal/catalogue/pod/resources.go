@@ -12,26 +12,28 @@ import (
 // to be started has a request or limit, its own, that of the pod, or a default
 // of a LimitRange. Requests default to limits.
 func missing(field, resource, consequence string) control.Analysis {
+	message := fmt.Sprintf("no resources.%s.%s on the container, the pod or a LimitRange among the input: %s", field, resource, consequence)
+	judge := func(o *inventory.Object, t *inventory.PodTemplate, covered bool, report func(finding.Finding)) {
+		for i := range t.Containers {
+			c := &t.Containers[i]
+			if c.Field == inventory.EphemeralContainers {
+				continue // they have no resources by definition
+			}
+			f := finding.Finding{
+				Verdict: finding.Pass, Object: o, Container: c.Name,
+				Path: inventory.JoinPath(t.SpecPath(), c.Path()+".resources."+field+"."+resource),
+			}
+			if !covered && !declares(c.Node.Get("resources"), field, resource) {
+				f.Verdict, f.Message = finding.Fail, message
+			}
+			report(f)
+		}
+	}
 	return func(inv *inventory.Inventory, report func(finding.Finding)) {
 		defaults := limitRangeDefaults(inv, field, resource)
 		for _, o := range inv.Objects {
 			for _, t := range o.PodTemplates() {
-				covered := defaults[o.EffectiveNamespace()] || declares(t.Spec.Get("resources"), field, resource)
-				for i := range t.Containers {
-					c := &t.Containers[i]
-					if c.Field == inventory.EphemeralContainers {
-						continue // they have no resources by definition
-					}
-					f := finding.Finding{
-						Verdict: finding.Pass, Object: o, Container: c.Name,
-						Path: inventory.JoinPath(t.SpecPath(), c.Path()+".resources."+field+"."+resource),
-					}
-					if !covered && !declares(c.Node.Get("resources"), field, resource) {
-						f.Verdict = finding.Fail
-						f.Message = fmt.Sprintf("no resources.%s.%s on the container, the pod or a LimitRange among the input: %s", field, resource, consequence)
-					}
-					report(f)
-				}
+				judge(o, t, defaults[o.EffectiveNamespace()] || declares(t.Spec.Get("resources"), field, resource), report)
 			}
 		}
 	}

@@ -237,7 +237,7 @@ func resourceNamesWithoutEffect(inv *inventory.Inventory, report func(finding.Fi
 			}
 			if len(lost) > 0 && !slices.ContainsFunc(r.Resources, func(s string) bool { return strings.Contains(s, "/") }) {
 				v.Verdict, v.Path = finding.Fail, r.Path()+".resourceNames"
-				v.Message = fmt.Sprintf("%s name no object in the request, so a rule with resourceNames never allows them: they belong into a rule of their own, and there they hold for all objects", list(lost))
+				v.Message = list(lost) + " name no object in the request, so a rule with resourceNames never allows them: they belong into a rule of their own, and there they hold for all objects"
 				report(v)
 			}
 		}

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -49,27 +50,35 @@ func unknownName(inv *inventory.Inventory, report func(finding.Finding)) {
 	m := rbac.Of(inv)
 	for _, role := range m.Roles {
 		failed := false
-		fail := func(path, format string, args ...any) {
-			failed = true
-			report(finding.Finding{Verdict: finding.Fail, Object: role, Path: path, Message: fmt.Sprintf(format, args...)})
-		}
 		for _, r := range m.Rules(role) {
 			if r.Role != role {
 				continue
 			}
-			for i, v := range r.Verbs {
-				if !slices.Contains(verbs, v) && !strings.HasPrefix(v, "impersonate:") && builtinOnly(r) {
-					fail(inventory.JoinIndex(r.Path()+".verbs", i), "no request has the verb %q: the rule grants nothing by it", v)
-				}
-			}
-			for i, name := range r.Resources {
-				if msg := unknownResource(r, name); msg != "" {
-					fail(inventory.JoinIndex(r.Path()+".resources", i), "%s", msg)
-				}
+			for path, msg := range unknownNames(r) {
+				failed = true
+				report(finding.Finding{Verdict: finding.Fail, Object: role, Path: path, Message: msg})
 			}
 		}
 		if !failed {
 			report(finding.Finding{Verdict: finding.Pass, Object: role})
+		}
+	}
+}
+
+// unknownNames yields the path of each verb and resource of a rule that does
+// not exist, and what that means.
+func unknownNames(r *rbac.Rule) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for i, v := range r.Verbs {
+			known := slices.Contains(verbs, v) || strings.HasPrefix(v, "impersonate:") || !builtinOnly(r)
+			if !known && !yield(inventory.JoinIndex(r.Path()+".verbs", i), fmt.Sprintf("no request has the verb %q: the rule grants nothing by it", v)) {
+				return
+			}
+		}
+		for i, name := range r.Resources {
+			if msg := unknownResource(r, name); msg != "" && !yield(inventory.JoinIndex(r.Path()+".resources", i), msg) {
+				return
+			}
 		}
 	}
 }

@@ -59,9 +59,15 @@ var powers = map[string]power{
 }
 
 var workloads = []target{
-	{"", "pods", ""}, {"", "replicationcontrollers", ""}, {"", "podtemplates", ""},
-	{"apps", "deployments", ""}, {"apps", "daemonsets", ""}, {"apps", "statefulsets", ""}, {"apps", "replicasets", ""},
-	{"batch", "jobs", ""}, {"batch", "cronjobs", ""},
+	{"", "pods", ""},
+	{"", "replicationcontrollers", ""},
+	{"", "podtemplates", ""},
+	{"apps", "deployments", ""},
+	{"apps", "daemonsets", ""},
+	{"apps", "statefulsets", ""},
+	{"apps", "replicasets", ""},
+	{"batch", "jobs", ""},
+	{"batch", "cronjobs", ""},
 }
 
 // holds returns the verb and resource by which a rule has the power.
@@ -119,12 +125,10 @@ func (p power) judge(m *rbac.Model, role *inventory.Object, r *rbac.Rule) (findi
 	}
 	f := finding.Finding{Verdict: finding.Fail, Object: role, Path: r.Path()}
 	who, scope := holders(bindings, role)
-	switch {
-	case who == "":
+	f.Message = fmt.Sprintf("%s may %s %s, which %s", who, what, scope, p.gain)
+	if who == "" {
 		f.Severity = finding.Low
 		f.Message = fmt.Sprintf("whoever gets this role may %s, which %s; among the input it is bound to nobody", what, p.gain)
-	default:
-		f.Message = fmt.Sprintf("%s may %s %s, which %s", who, what, scope, p.gain)
 	}
 	if len(r.ResourceNames) > 0 {
 		f.Severity = finding.Low

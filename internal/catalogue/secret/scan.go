@@ -122,29 +122,33 @@ func inEnvironment(inv *inventory.Inventory, report func(finding.Finding)) {
 		for _, t := range o.PodTemplates() {
 			for i := range t.Containers {
 				c := &t.Containers[i]
-				base := inventory.JoinPath(t.SpecPath(), c.Path())
-				each := func(path, name, value string) {
+				inContainer(inventory.JoinPath(t.SpecPath(), c.Path()), c, func(path, name, value string) {
 					f := judge(o, path, name, value)
 					f.Container = c.Name
 					if f.Verdict == finding.Fail {
 						f.Message += ": it is readable for whoever may see the workload, and lies in every copy of this file"
 					}
 					report(f)
-				}
-				for j, e := range c.Node.Get("env").All() {
-					each(inventory.Join(inventory.JoinIndex(inventory.Join(base, "env"), j), "value"), e.Get("name").Str(), e.Get("value").Str())
-				}
-				for _, field := range []string{"command", "args"} {
-					for j, a := range c.Node.Get(field).All() {
-						name, value, _ := strings.Cut(strings.TrimLeft(a.Str(), "-"), "=")
-						path := inventory.JoinIndex(inventory.Join(base, field), j)
-						if len(name) > 64 {
-							name, value = field, a.Str()
-						}
-						each(path, name, value)
-					}
-				}
+				})
 			}
+		}
+	}
+}
+
+// inContainer calls visit with each named value of a container: its
+// environment, and the options of its command line.
+func inContainer(base string, c *inventory.Container, visit func(path, name, value string)) {
+	const longestName = 64
+	for j, e := range c.Node.Get("env").All() {
+		visit(inventory.Join(inventory.JoinIndex(inventory.Join(base, "env"), j), "value"), e.Get("name").Str(), e.Get("value").Str())
+	}
+	for _, field := range []string{"command", "args"} {
+		for j, a := range c.Node.Get(field).All() {
+			name, value, _ := strings.Cut(strings.TrimLeft(a.Str(), "-"), "=")
+			if len(name) > longestName {
+				name, value = field, a.Str()
+			}
+			visit(inventory.JoinIndex(inventory.Join(base, field), j), name, value)
 		}
 	}
 }
