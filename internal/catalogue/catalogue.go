@@ -65,6 +65,13 @@ func Pack(controls []*control.Control) ([]byte, error) {
 	for i, c := range controls {
 		bare[i] = *c
 		bare[i].Tests = nil
+		if !c.Analysis {
+			reads, err := c.FindReads()
+			if err != nil {
+				return nil, fmt.Errorf("control %s: %w", c.ID, err)
+			}
+			bare[i].Reads = reads
+		}
 	}
 	return json.Marshal(bare)
 }

@@ -39,7 +39,7 @@ func Run(inv *inventory.Inventory, controls []*control.Compiled, opts Options) R
 	var wg sync.WaitGroup
 	parts := make([]Result, runtime.GOMAXPROCS(0))
 	for i := range parts {
-		wg.Go(func() { e.work(&next, &parts[i]) })
+		wg.Go(func() { e.work(&next, newMemo(), &parts[i]) })
 	}
 	wg.Wait()
 	var all Result
@@ -55,20 +55,20 @@ func Run(inv *inventory.Inventory, controls []*control.Compiled, opts Options) R
 type engine struct {
 	inv  *inventory.Inventory
 	opts Options
-	// local are controls that depend on nothing but the pod template, so that
-	// equal templates are judged once; wide are the other template controls.
-	local, wide []*control.Compiled
+	// groups are the controls that depend on nothing but the pod template, so
+	// that equal templates are judged once; wide are the other template controls.
+	groups []group
+	wide   []*control.Compiled
 	// objects are the object controls by kind.
 	objects  map[string][]*control.Compiled
 	analyses []*control.Compiled
-	// templates holds the verdicts of the local controls by digest.
-	templates sync.Map
 	// namespaces are the Namespace objects by name.
 	namespaces map[string]*inventory.Node
 }
 
 func newEngine(inv *inventory.Inventory, controls []*control.Compiled, opts Options) *engine {
 	e := &engine{inv: inv, opts: opts, objects: make(map[string][]*control.Compiled), namespaces: make(map[string]*inventory.Node)}
+	var local []*control.Compiled
 	for _, c := range controls {
 		switch {
 		case c.Analysis:
@@ -77,12 +77,13 @@ func newEngine(inv *inventory.Inventory, controls []*control.Compiled, opts Opti
 			for _, k := range c.Kinds {
 				e.objects[k] = append(e.objects[k], c)
 			}
-		case len(c.Kinds) == 0 && c.When.Local() && c.Violation.Local() && c.Message.Local():
-			e.local = append(e.local, c)
+		case len(c.Kinds) == 0 && !c.Reads.Wide:
+			local = append(local, c)
 		default:
 			e.wide = append(e.wide, c)
 		}
 	}
+	e.groups = groups(local)
 	for _, ns := range inv.Kind("Namespace", "") {
 		e.namespaces[ns.Name] = ns.Root
 	}
@@ -91,7 +92,7 @@ func newEngine(inv *inventory.Inventory, controls []*control.Compiled, opts Opti
 
 // work takes units off the shared counter until none is left: first the
 // analyses, which take longest, then the objects in small batches.
-func (e *engine) work(next *atomic.Int64, out *Result) {
+func (e *engine) work(next *atomic.Int64, m *memo, out *Result) {
 	const batch = 16
 	for {
 		unit := int(next.Add(1)) - 1
@@ -104,7 +105,7 @@ func (e *engine) work(next *atomic.Int64, out *Result) {
 			return
 		}
 		for _, o := range e.inv.Objects[first:min(first+batch, len(e.inv.Objects))] {
-			e.object(o, out)
+			e.object(o, m, out)
 		}
 	}
 }
@@ -113,7 +114,7 @@ func (e *engine) analyse(c *control.Compiled, out *Result) {
 	c.Analyse(e.inv, func(f finding.Finding) {
 		f.Control = c.ID
 		if f.Severity == finding.NoSeverity {
-			f.Severity = c.SeverityLevel()
+			f.Severity = c.Level
 		}
 		e.keep(f, out)
 	})
@@ -135,12 +136,12 @@ func (e *engine) keep(f finding.Finding, out *Result) {
 	out.Findings = append(out.Findings, f.Placed())
 }
 
-func (e *engine) object(o *inventory.Object, out *Result) {
+func (e *engine) object(o *inventory.Object, m *memo, out *Result) {
 	for _, c := range e.objectControls(o) {
 		e.judgeObject(c, o, out)
 	}
 	for _, t := range o.PodTemplates() {
-		e.template(t, out)
+		e.template(t, m, out)
 	}
 }
 
@@ -154,9 +155,9 @@ func (e *engine) objectControls(o *inventory.Object) []*control.Compiled {
 }
 
 func (e *engine) judgeObject(c *control.Compiled, o *inventory.Object, out *Result) {
-	j := judge(c, &target{node: o.Root, rel: ""}, e.scope(nil, o))
+	j := judge(c, &target{node: o.Root}, e.scope(nil, o))
 	e.keep(finding.Finding{
-		Control: c.ID, Verdict: j.verdict, Severity: c.SeverityLevel(), Object: o, Path: j.path, Message: j.message,
+		Control: c.ID, Verdict: j.verdict, Severity: c.Level, Object: o, Path: c.At, Message: j.message,
 	}, out)
 }
 
@@ -169,8 +170,11 @@ func (e *engine) scope(t *inventory.PodTemplate, o *inventory.Object) scopeOf {
 	return s
 }
 
-func (e *engine) template(t *inventory.PodTemplate, out *Result) {
-	for _, j := range e.localJudgements(t) {
+func (e *engine) template(t *inventory.PodTemplate, m *memo, out *Result) {
+	r := e.local(t, m)
+	out.Passed += r.passed
+	out.NotApplicable += r.notApplicable
+	for _, j := range r.kept {
 		e.keepJudgement(t, j, out)
 	}
 	for _, c := range e.wide {
@@ -178,41 +182,20 @@ func (e *engine) template(t *inventory.PodTemplate, out *Result) {
 			continue
 		}
 		s := e.scope(t, t.Object)
-		for _, tg := range targets(c, t) {
-			e.keepJudgement(t, judge(c, &tg, s), out)
+		for _, tg := range targets(c.Target, t) {
+			e.keepJudgement(t, judgement{control: c, target: &tg, outcome: judge(c, &tg, s)}, out)
 		}
 	}
-}
-
-// localJudgements judges a template by the local controls, once for all
-// templates with the same content.
-func (e *engine) localJudgements(t *inventory.PodTemplate) []judgement {
-	once := sync.OnceValue(func() []judgement {
-		s := scopeOf{spec: t.Spec, meta: t.Meta}
-		all := make([]judgement, 0, len(e.local)*len(t.Containers))
-		for _, c := range e.local {
-			for _, tg := range targets(c, t) {
-				all = append(all, judge(c, &tg, s))
-			}
-		}
-		return all
-	})
-	shared, _ := e.templates.LoadOrStore(t.Digest, once)
-	judgements, ok := shared.(func() []judgement)
-	if !ok {
-		return nil
-	}
-	return judgements()
 }
 
 func (e *engine) keepJudgement(t *inventory.PodTemplate, j judgement, out *Result) {
 	e.keep(finding.Finding{
 		Control:   j.control.ID,
 		Verdict:   j.verdict,
-		Severity:  j.control.SeverityLevel(),
+		Severity:  j.control.Level,
 		Object:    t.Object,
-		Container: j.container,
-		Path:      fieldPath(t, j.path),
+		Container: j.target.container,
+		Path:      fieldPath(t, inventory.JoinPath(j.target.rel, j.control.At)),
 		Message:   j.message,
 	}, out)
 }

@@ -24,18 +24,23 @@ type scopeOf struct {
 	spec, meta, object, namespace *inventory.Node
 }
 
-// judgement is the verdict of one control on one target, without the object,
-// so that equal templates can share it.
-type judgement struct {
-	control         *control.Compiled
-	verdict         finding.Verdict
-	container, path string
-	message         string
+// outcome is a verdict and the sentence that explains it.
+type outcome struct {
+	verdict finding.Verdict
+	message string
 }
 
-// targets lists what a template control judges in a pod template.
-func targets(c *control.Compiled, t *inventory.PodTemplate) []target {
-	switch c.Target {
+// judgement is the outcome of one control on one target, without the object,
+// so that equal templates can share it.
+type judgement struct {
+	control *control.Compiled
+	target  *target
+	outcome
+}
+
+// targets lists what the controls of a kind of target judge in a pod template.
+func targets(kind control.Target, t *inventory.PodTemplate) []target {
+	switch kind {
 	case control.TargetPodTemplate:
 		return []target{{node: t.Spec}}
 	case control.TargetContainer:
@@ -63,8 +68,7 @@ func containerTargets(out []target, t *inventory.PodTemplate) []target {
 
 // judge runs one control on one target. An expression without a value means
 // that a field has a type the API server refuses: the verdict is unknown.
-func judge(c *control.Compiled, t *target, around scopeOf) judgement {
-	j := judgement{control: c, container: t.container, path: inventory.JoinPath(t.rel, c.At)}
+func judge(c *control.Compiled, t *target, around scopeOf) outcome {
 	s := &expr.Scope{
 		Self: t.node, PodSpec: around.spec, PodMeta: around.meta,
 		Object: around.object, Namespace: around.namespace, Field: t.field,
@@ -72,35 +76,31 @@ func judge(c *control.Compiled, t *target, around scopeOf) judgement {
 	if c.When != nil {
 		applies, err := c.When.Bool(s)
 		if err != nil {
-			return j.unknown(err)
+			return unknown(err)
 		}
 		if !applies {
-			j.verdict = finding.NotApplicable
-			return j
+			return outcome{verdict: finding.NotApplicable}
 		}
 	}
 	violated, err := c.Violation.Bool(s)
 	if err != nil {
-		return j.unknown(err)
+		return unknown(err)
 	}
 	if !violated {
-		j.verdict = finding.Pass
-		return j
+		return outcome{verdict: finding.Pass}
 	}
-	j.verdict, j.message = finding.Fail, c.Control.Message
+	o := outcome{finding.Fail, c.Control.Message}
 	if c.Message != nil {
 		text, err := c.Message.String(s)
 		if err == nil {
-			j.message = text
-		} else if j.message == "" {
-			j.message = c.Title
+			o.message = text
+		} else if o.message == "" {
+			o.message = c.Title
 		}
 	}
-	return j
+	return o
 }
 
-func (j judgement) unknown(err error) judgement {
-	j.verdict = finding.Unknown
-	j.message = fmt.Sprintf("can't be told: a field has a type the API server does not accept (%v); correct the field and scan again", err)
-	return j
+func unknown(err error) outcome {
+	return outcome{finding.Unknown, fmt.Sprintf("can't be told: a field has a type the API server does not accept (%v); correct the field and scan again", err)}
 }

@@ -87,6 +87,9 @@ type Control struct {
 	Fix       Fix    `json:"fix"`
 	// Exceptions says when a person may rightly waive it.
 	Exceptions string `json:"exceptions,omitempty"`
+	// Reads says what the expressions look at. It is computed, never written
+	// by hand.
+	Reads *expr.Reads `json:"reads,omitempty"`
 	// Tests prove the control.
 	Tests []Test `json:"tests,omitempty"`
 }
@@ -159,6 +162,11 @@ type Analysis func(inv *inventory.Inventory, report func(finding.Finding))
 type Compiled struct {
 	*Control
 
+	// Level is the severity.
+	Level finding.Severity
+	// Reads is never nil but for an analysis.
+	Reads *expr.Reads
+
 	// When and Violation are nil for an analysis; When may be nil.
 	When, Violation *expr.Program
 	// Message is nil when the control has a fixed message.
@@ -171,9 +179,16 @@ type Compiled struct {
 // minor version, ready to run. They are compiled when they are first needed:
 // that is right for built-in controls, which a test has compiled.
 func Prepare(c *Control, minor int, analyse Analysis) (*Compiled, error) {
-	out := &Compiled{Control: c, Analyse: analyse}
+	out := &Compiled{Control: c, Level: c.SeverityLevel(), Analyse: analyse}
 	if c.Analysis {
 		return out, nil
+	}
+	if out.Reads = c.Reads; out.Reads == nil {
+		reads, err := c.FindReads()
+		if err != nil {
+			return nil, err
+		}
+		out.Reads = reads
 	}
 	when, violation, err := c.textsFor(minor)
 	if err != nil {
@@ -187,6 +202,15 @@ func Prepare(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 		out.Message = expr.Lazy(c.MessageExpression, cel.StringType)
 	}
 	return out, nil
+}
+
+// FindReads analyses the expressions of all versions.
+func (c *Control) FindReads() (*expr.Reads, error) {
+	texts := []string{c.When, c.Violation, c.MessageExpression}
+	for _, v := range c.Versions {
+		texts = append(texts, v.When, v.Violation)
+	}
+	return expr.ReadsOf(texts...)
 }
 
 // Compile is [Prepare], and compiles the expressions at once.

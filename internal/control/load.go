@@ -56,6 +56,9 @@ func Parse(text []byte) (*Control, error) {
 	if err := yaml.UnmarshalStrict(text, c); err != nil {
 		return nil, fmt.Errorf("parse control: %w", err)
 	}
+	if c.Reads != nil {
+		return nil, errors.New("reads is computed; leave it out")
+	}
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

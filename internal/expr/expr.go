@@ -8,7 +8,6 @@ package expr
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"sync"
 
 	"github.com/google/cel-go/cel"
@@ -69,9 +68,7 @@ func (*Scope) Parent() cel.Activation { return nil }
 
 // Program is an expression that can be run. It is safe for concurrent use.
 type Program struct {
-	text string
-	// wide is set when the expression looks at the object or the namespace.
-	wide    bool
+	text    string
 	compile func() (cel.Program, error)
 }
 
@@ -101,14 +98,9 @@ var env = sync.OnceValues(func() (*cel.Env, error) {
 func Lazy(text string, want *cel.Type) *Program {
 	return &Program{
 		text:    text,
-		wide:    wideNames.MatchString(text),
 		compile: sync.OnceValues(func() (cel.Program, error) { return plan(text, want) }),
 	}
 }
-
-// wideNames finds the variables that lead out of the pod template. A string
-// that holds such a word counts as well, which costs a shared verdict only.
-var wideNames = regexp.MustCompile(`\b(` + varObject + `|` + varNamespace + `)\b`)
 
 // Compile checks an expression that yields a value of type want.
 func Compile(text string, want *cel.Type) (*Program, error) {
@@ -143,10 +135,6 @@ func CompileBool(text string) (*Program, error) { return Compile(text, cel.BoolT
 
 // CompileString checks an expression that yields a string.
 func CompileString(text string) (*Program, error) { return Compile(text, cel.StringType) }
-
-// Local tells whether the result depends on nothing outside the pod template:
-// neither on the object around it nor on its namespace.
-func (p *Program) Local() bool { return p == nil || !p.wide }
 
 // Check compiles the program, if it is not yet, and returns its faults. A nil
 // program has none.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/redoubt-k8s/redoubt/internal/decode"
 	"github.com/redoubt-k8s/redoubt/internal/expr"
@@ -101,23 +102,36 @@ func TestCompileRefusesWhatTheAPIServerRefuses(t *testing.T) {
 	}
 }
 
-func TestLocalTellsWhatAProgramLooksAt(t *testing.T) {
+func TestReadsAreTheFieldsExpressionsLookAt(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]bool{
-		"self.name == podSpec.x":            true,
-		"object.metadata.name == self.name": false,
-		"has(namespaceObject.metadata)":     false,
-		"containerField == 'containers'":    true,
+	for text, want := range map[string]expr.Reads{
+		"self.name == podSpec.x":                       {Self: fields("name"), PodSpec: fields("x")},
+		"has(self.a.b) && self.?c.?d.hasValue()":       {Self: fields("a", "c")},
+		"self['k'] == 1 || self[?'l'].hasValue()":      {Self: fields("k", "l")},
+		"self.list.exists(x, x.name == podMeta.name)":  {Self: fields("list"), PodMeta: fields("name")},
+		"self.exists(k, k == 'a')":                     {Self: expr.Fields{All: true}},
+		"self[containerField] == 1":                    {Self: expr.Fields{All: true}, Field: true},
+		"'a' in self":                                  {Self: expr.Fields{All: true}},
+		"podSpec.a && size(podSpec) == 1":              {PodSpec: expr.Fields{All: true, Names: []string{"a"}}},
+		"object.metadata.name == self.name":            {Self: fields("name"), Wide: true},
+		"has(namespaceObject.metadata)":                {Wide: true},
+		"containerField == 'containers'":               {Field: true},
+		"[1].all(i, self.items[i] == self.items[0])":   {Self: fields("items")},
+		"'object.metadata' == 'namespaceObject'":       {},
+		"cel.bind(c, self.securityContext, c.a == 1)":  {Self: fields("securityContext")},
+		"self.a.map(self, self.b).size() == podMeta.l": {Self: fields("a", "b"), PodMeta: fields("l")},
 	} {
-		p, err := expr.CompileBool(text)
+		got, err := expr.ReadsOf(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := p.Local(); got != want {
-			t.Errorf("%q local: %t, want %t", text, got, want)
+		if diff := cmp.Diff(*got, want); diff != "" {
+			t.Errorf("reads of %s (-got +want):\n%s", text, diff)
 		}
 	}
 }
+
+func fields(names ...string) expr.Fields { return expr.Fields{Names: names} }
 
 // TestTreesAndMapsAgree runs expressions over the trees of this program and
 // over plain Go maps, which is what cel-go's own adapter is made for.

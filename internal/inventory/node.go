@@ -262,6 +262,15 @@ func appendJSONString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
+// Digest is equal for trees with equal content, whatever their positions. It is
+// stable within one process only.
+func (n *Node) Digest() uint64 {
+	var h maphash.Hash
+	h.SetSeed(digestSeed)
+	n.hashInto(&h)
+	return h.Sum64()
+}
+
 // hashInto writes the content of the tree, without positions, into h. Trees
 // with equal content write equal bytes; the order of map keys counts, which
 // costs at most a missed match.
