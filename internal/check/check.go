@@ -39,16 +39,35 @@ func Run(inv *inventory.Inventory, controls []*control.Compiled, opts Options) R
 	var wg sync.WaitGroup
 	parts := make([]Result, runtime.GOMAXPROCS(0))
 	for i := range parts {
-		wg.Go(func() { e.work(&next, newMemo(), &parts[i]) })
+		wg.Go(func() {
+			e.work(&next, newMemo(), &parts[i])
+			parts[i].Findings = finding.Sort(parts[i].Findings)
+		})
 	}
 	wg.Wait()
+	return merge(parts)
+}
+
+// merge joins sorted parts.
+func merge(parts []Result) Result {
 	var all Result
+	total := 0
 	for _, p := range parts {
-		all.Findings = append(all.Findings, p.Findings...)
+		total += len(p.Findings)
 		all.Passed += p.Passed
 		all.NotApplicable += p.NotApplicable
 	}
-	slices.SortFunc(all.Findings, finding.Compare)
+	all.Findings = make([]finding.Finding, 0, total)
+	for len(all.Findings) < total {
+		least := -1
+		for i := range parts {
+			if len(parts[i].Findings) > 0 && (least < 0 || finding.Compare(&parts[i].Findings[0], &parts[least].Findings[0]) < 0) {
+				least = i
+			}
+		}
+		all.Findings = append(all.Findings, parts[least].Findings[0])
+		parts[least].Findings = parts[least].Findings[1:]
+	}
 	return all
 }
 

@@ -7,6 +7,7 @@ package finding
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -190,7 +191,7 @@ func (f *Finding) Ref() string {
 // Compare orders findings by place, then by object, then by severity from the
 // worst down, then by control: a total order for a given input. Findings whose
 // place is known already, by [Finding.Placed], compare fastest.
-func Compare(a, b Finding) int {
+func Compare(a, b *Finding) int {
 	la, lb := a.Location(), b.Location()
 	return cmp.Or(
 		cmp.Compare(la.File, lb.File),
@@ -216,6 +217,21 @@ func compareObjects(a, b *inventory.Object) int {
 		return 1
 	}
 	return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+}
+
+// Sort puts findings into the order of [Compare]. They are large, so pointers
+// are sorted in their place.
+func Sort(findings []Finding) []Finding {
+	order := make([]*Finding, len(findings))
+	for i := range findings {
+		order[i] = &findings[i]
+	}
+	slices.SortFunc(order, Compare)
+	out := make([]Finding, len(findings))
+	for i, f := range order {
+		out[i] = *f
+	}
+	return out
 }
 
 // Placed returns the finding with its place looked up.

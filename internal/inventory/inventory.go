@@ -7,8 +7,10 @@ package inventory
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // Inventory is everything one run knows. Sources fill it with [Inventory.Add],
@@ -98,10 +100,31 @@ func (inv *Inventory) Seal() {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.What, b.What), cmp.Compare(a.Why, b.Why))
 	})
 	inv.byKind = make(map[string][]*Object)
+	inv.index()
 	for _, o := range inv.Objects {
-		o.PodTemplates()
 		inv.byKind[o.Kind] = append(inv.byKind[o.Kind], o)
 	}
+}
+
+// index finds the pod templates of all objects.
+func (inv *Inventory) index() {
+	const batch = 64
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), 1+len(inv.Objects)/batch) {
+		wg.Go(func() {
+			for {
+				first := int(next.Add(batch)) - batch
+				if first >= len(inv.Objects) {
+					return
+				}
+				for _, o := range inv.Objects[first:min(first+batch, len(inv.Objects))] {
+					o.PodTemplates()
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func compareObjects(a, b *Object) int {

@@ -220,14 +220,14 @@ func (n *Node) AppendJSON(b []byte) []byte {
 	case Bool, Int, Float:
 		return append(b, n.Text...)
 	case String:
-		return appendJSONString(b, n.Text)
+		return AppendJSONString(b, n.Text)
 	case Map:
 		b = append(b, '{')
 		for i := range n.Items {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = append(appendJSONString(b, n.Items[i].Key), ':')
+			b = append(AppendJSONString(b, n.Items[i].Key), ':')
 			b = n.Items[i].AppendJSON(b)
 		}
 		return append(b, '}')
@@ -247,7 +247,8 @@ func (n *Node) AppendJSON(b []byte) []byte {
 // JSON returns the JSON form of the tree.
 func (n *Node) JSON() []byte { return n.AppendJSON(nil) }
 
-func appendJSONString(b []byte, s string) []byte {
+// AppendJSONString appends s as a JSON string to b.
+func AppendJSONString(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= 0x7f {
 			quoted, err := json.Marshal(s) // strings always marshal

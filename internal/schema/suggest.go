@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -110,37 +111,64 @@ type candidate struct {
 // searchDepth is how far down a field is looked for.
 const searchDepth = 4
 
+// nearest holds, for each type that was searched, where the nearest field of
+// each name stands below it.
+var nearest sync.Map
+
 // search finds the nearest field of a name below a type, preferring regular
 // containers over init and ephemeral ones.
 func search(t reflect.Type, field string) (string, bool) {
+	known, ok := nearest.Load(t)
+	if !ok {
+		known, _ = nearest.LoadOrStore(t, index(t))
+	}
+	paths, ok := known.(map[string]string)
+	if !ok {
+		return "", false
+	}
+	path, found := paths[field]
+	return path, found
+}
+
+// index lists the fields below a type, level by level.
+func index(t reflect.Type) map[string]string {
+	out := make(map[string]string)
 	level := []candidate{{t, ""}}
 	seen := make(map[reflect.Type]bool)
 	for depth := 0; depth < searchDepth && len(level) > 0; depth++ {
-		var found []string
+		slices.SortStableFunc(level, func(a, b candidate) int { return rank(a.path) - rank(b.path) })
+		found := make(map[string]string)
 		var next []candidate
 		for _, c := range level {
-			if seen[c.t] {
-				continue
-			}
-			seen[c.t] = true
-			for _, name := range names(c.t) {
-				path := inventory.Join(c.path, name)
-				if name == field {
-					found = append(found, path)
-				}
-				if child, suffix := element(fieldsOf(c.t)[name]); child != nil && name != "status" && name != "managedFields" {
-					next = append(next, candidate{child, path + suffix})
-				}
+			if !seen[c.t] {
+				seen[c.t] = true
+				next = append(next, c.fields(found)...)
 			}
 		}
-		if len(found) > 0 {
-			slices.SortStableFunc(found, func(a, b string) int { return rank(a) - rank(b) })
-			return found[0], true
+		for name, path := range found {
+			if _, nearer := out[name]; !nearer {
+				out[name] = path
+			}
 		}
-		slices.SortStableFunc(next, func(a, b candidate) int { return rank(a.path) - rank(b.path) })
 		level = next
 	}
-	return "", false
+	return out
+}
+
+// fields enters the paths of the fields of c, unless better ones are there, and
+// returns the structs among them.
+func (c candidate) fields(found map[string]string) []candidate {
+	var next []candidate
+	for _, name := range names(c.t) {
+		path := inventory.Join(c.path, name)
+		if other, ok := found[name]; !ok || rank(path) < rank(other) {
+			found[name] = path
+		}
+		if child, suffix := element(fieldsOf(c.t)[name]); child != nil && name != "status" && name != "managedFields" {
+			next = append(next, candidate{child, path + suffix})
+		}
+	}
+	return next
 }
 
 // rank puts regular containers before the other kinds.

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"maps"
 	"reflect"
 	"strings"
 	"sync"
@@ -68,15 +69,12 @@ func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	}
 	out := make(map[string]reflect.Type)
 	if t.Kind() == reflect.Struct {
-		for i := range t.NumField() {
-			f := t.Field(i)
+		for f := range t.Fields() {
 			name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
 			switch {
 			case !f.IsExported() || name == "-":
 			case name == "" && (f.Anonymous || strings.Contains(rest, "inline")):
-				for k, v := range fieldsOf(deref(f.Type)) {
-					out[k] = v
-				}
+				maps.Copy(out, fieldsOf(deref(f.Type)))
 			case name == "":
 				out[f.Name] = f.Type
 			default:

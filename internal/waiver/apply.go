@@ -70,8 +70,7 @@ func Apply(findings []finding.Finding, inv *inventory.Inventory, cfg Config, now
 	for _, d := range decisions {
 		out = append(out, d.faults()...)
 	}
-	slices.SortFunc(out, finding.Compare)
-	return out
+	return finding.Sort(out)
 }
 
 // faults are the findings about the decision itself.

@@ -71,7 +71,7 @@ var (
 // it is only a filler.
 func named(name, value string) (string, bool) {
 	value = strings.TrimSpace(value)
-	if !secretName.MatchString(name) || plainName.MatchString(name) || len(value) < 3 || reference.MatchString(value) || word.MatchString(value) {
+	if !maybeSecret(name) || !secretName.MatchString(name) || plainName.MatchString(name) || len(value) < 3 || reference.MatchString(value) || word.MatchString(value) {
 		return "", false
 	}
 	if filler.MatchString(value) {
@@ -81,6 +81,20 @@ func named(name, value string) (string, bool) {
 		return "", false // prose
 	}
 	return fmt.Sprintf("a literal credential of %d characters", len(value)), false
+}
+
+// maybeSecret is a quick look at the end of a name: it is true for all that
+// secretName matches.
+func maybeSecret(name string) bool {
+	name = strings.TrimRight(name, "sS")
+	if len(name) < 2 {
+		return false
+	}
+	switch strings.ToLower(name[len(name)-2:]) {
+	case "rd", "wd", "se", "et", "en", "ey", "al":
+		return true
+	}
+	return false
 }
 
 // entropy is the Shannon entropy of a text in bits per byte.
