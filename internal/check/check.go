@@ -156,7 +156,7 @@ func (e *engine) keep(f finding.Finding, out *Result) {
 }
 
 func (e *engine) object(o *inventory.Object, m *memo, out *Result) {
-	for _, c := range e.objectControls(o) {
+	for _, c := range e.objectControls(o, m) {
 		e.judgeObject(c, o, out)
 	}
 	for _, t := range o.PodTemplates() {
@@ -164,13 +164,15 @@ func (e *engine) object(o *inventory.Object, m *memo, out *Result) {
 	}
 }
 
-func (e *engine) objectControls(o *inventory.Object) []*control.Compiled {
-	plain := e.objects[o.Kind]
-	grouped := e.objects[o.Kind+"."+o.Group()]
-	if len(plain) == 0 {
-		return grouped
+// objectControls are the object controls for the kind of an object.
+func (e *engine) objectControls(o *inventory.Object, m *memo) []*control.Compiled {
+	kind := kindKey{o.APIVersion, o.Kind}
+	if known, ok := m.kinds[kind]; ok {
+		return known
 	}
-	return slices.Concat(plain, grouped)
+	all := slices.Concat(e.objects[o.Kind], e.objects[o.Kind+"."+o.Group()])
+	m.kinds[kind] = all
+	return all
 }
 
 func (e *engine) judgeObject(c *control.Compiled, o *inventory.Object, out *Result) {

@@ -43,7 +43,11 @@ type memo struct {
 	outcomes map[memoKey][]outcome
 	// templates has the judgements of whole pod templates by digest.
 	templates map[uint64]*templateResult
+	// kinds has the object controls by kind.
+	kinds map[kindKey][]*control.Compiled
 }
+
+type kindKey struct{ apiVersion, kind string }
 
 type memoKey struct {
 	group  int
@@ -51,7 +55,7 @@ type memoKey struct {
 }
 
 func newMemo() *memo {
-	return &memo{outcomes: make(map[memoKey][]outcome), templates: make(map[uint64]*templateResult)}
+	return &memo{outcomes: make(map[memoKey][]outcome), templates: make(map[uint64]*templateResult), kinds: make(map[kindKey][]*control.Compiled)}
 }
 
 // templateResult are the judgements of the local controls on a pod template:

@@ -50,17 +50,33 @@ func (p *policy) opens(d direction) bool {
 	return false
 }
 
+// workload is a pod template with its labels as selectors see them.
+type workload struct {
+	*inventory.PodTemplate
+	labels labels.Set
+}
+
 // place is a namespace with what the input shows of it.
 type place struct {
 	name      string
 	namespace *inventory.Object
-	workloads []*inventory.PodTemplate
+	workloads []workload
 	policies  []*policy
 }
+
+type memoKey struct{}
 
 // places are the namespaces with workloads, or with a Namespace object, by
 // name.
 func places(inv *inventory.Inventory) []*place {
+	all, ok := inv.Memo(memoKey{}, func() any { return findPlaces(inv) }).([]*place)
+	if !ok {
+		return nil
+	}
+	return all
+}
+
+func findPlaces(inv *inventory.Inventory) []*place {
 	byName := make(map[string]*place)
 	at := func(name string) *place {
 		if byName[name] == nil {
@@ -71,7 +87,7 @@ func places(inv *inventory.Inventory) []*place {
 	for _, o := range inv.Objects {
 		for _, t := range o.PodTemplates() {
 			p := at(o.EffectiveNamespace())
-			p.workloads = append(p.workloads, t)
+			p.workloads = append(p.workloads, workload{t, t.Meta.Get("labels").StringMap()})
 		}
 	}
 	for _, o := range inv.Kind("Namespace", "") {
@@ -202,10 +218,9 @@ func workloadNotIsolated(inv *inventory.Inventory, report func(finding.Finding))
 				continue
 			}
 			for _, t := range p.workloads {
-				set := labels.Set(t.Meta.Get("labels").StringMap())
 				f := finding.Finding{Verdict: finding.Fail, Object: t.Object, Path: inventory.JoinPath(t.Path, "metadata.labels")}
 				f.Message = fmt.Sprintf("no NetworkPolicy of namespace %s acts on %s of this workload: all of it is allowed", p.name, d.rules)
-				if slices.ContainsFunc(p.policies, func(pol *policy) bool { return pol.acts(d) && pol.selector != nil && pol.selector.Matches(set) }) {
+				if slices.ContainsFunc(p.policies, func(pol *policy) bool { return pol.acts(d) && pol.selector != nil && pol.selector.Matches(t.labels) }) {
 					f.Verdict, f.Message = finding.Pass, ""
 				}
 				report(f)
@@ -225,9 +240,7 @@ func selectsNothing(inv *inventory.Inventory, report func(finding.Finding)) {
 			f := finding.Finding{Verdict: finding.Pass, Object: pol.object, Path: "spec.podSelector"}
 			if pol.selector == nil {
 				f.Verdict, f.Message = finding.Fail, "the podSelector is not valid; the API server refuses the policy"
-			} else if !slices.ContainsFunc(p.workloads, func(t *inventory.PodTemplate) bool {
-				return pol.selector.Matches(labels.Set(t.Meta.Get("labels").StringMap()))
-			}) {
+			} else if !slices.ContainsFunc(p.workloads, func(t workload) bool { return pol.selector.Matches(t.labels) }) {
 				f.Verdict = finding.Fail
 				f.Message = fmt.Sprintf("the podSelector matches no workload of namespace %s among the input: the policy protects nothing", p.name)
 			}

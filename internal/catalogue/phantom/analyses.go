@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/pod-security-admission/api"
@@ -149,10 +150,37 @@ func typographicQuotes(inv *inventory.Inventory, report func(finding.Finding)) {
 		}
 		v := &verdicts{object: o, report: report}
 		for _, part := range []string{"metadata.labels", "rules", "roleRef", "subjects", "spec.podSelector", "spec.selector", "spec.hard", "spec.limits", "spec.ingress", "spec.egress", "spec.policyTypes"} {
-			findQuotes(v, o.Root.At(part), part)
+			if n := o.Root.At(part); hasQuotes(n) {
+				findQuotes(v, n, part)
+			}
 		}
 		v.done()
 	}
+}
+
+// hasQuotes is a quick look, without paths.
+func hasQuotes(n *inventory.Node) bool {
+	if n == nil {
+		return false
+	}
+	if !ascii(n.Text) || !ascii(n.Key) {
+		return true
+	}
+	for i := range n.Items {
+		if hasQuotes(&n.Items[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+func ascii(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 func findQuotes(v *verdicts, n *inventory.Node, path string) {
