@@ -61,17 +61,14 @@ func Load() ([]*control.Control, map[string]control.Analysis, error) {
 
 // Pack makes the text that [Load] reads.
 func Pack(controls []*control.Control) ([]byte, error) {
-	bare := make([]control.Control, len(controls))
+	bare := make([]*control.Control, len(controls))
 	for i, c := range controls {
-		bare[i] = *c
-		bare[i].Tests = nil
-		if !c.Analysis {
-			reads, err := c.FindReads()
-			if err != nil {
-				return nil, fmt.Errorf("control %s: %w", c.ID, err)
-			}
-			bare[i].Reads = reads
+		packed, err := c.WithReads()
+		if err != nil {
+			return nil, fmt.Errorf("control %s: %w", c.ID, err)
 		}
+		packed.Tests = nil
+		bare[i] = packed
 	}
 	return json.Marshal(bare)
 }

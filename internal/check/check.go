@@ -96,7 +96,7 @@ func newEngine(inv *inventory.Inventory, controls []*control.Compiled, opts Opti
 			for _, k := range c.Kinds {
 				e.objects[k] = append(e.objects[k], c)
 			}
-		case len(c.Kinds) == 0 && !c.Reads.Wide:
+		case len(c.Kinds) == 0 && !c.Reads.When.Wide && !c.Reads.Verdict.Wide:
 			local = append(local, c)
 		default:
 			e.wide = append(e.wide, c)

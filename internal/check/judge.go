@@ -24,6 +24,20 @@ type scopeOf struct {
 	spec, meta, object, namespace *inventory.Node
 }
 
+// of completes the surroundings of a target.
+func (s scopeOf) of(t *target) *expr.Scope {
+	return &expr.Scope{Self: t.node, PodSpec: s.spec, PodMeta: s.meta, Object: s.object, Namespace: s.namespace, Field: t.field}
+}
+
+// notApplicable tells whether a control has a condition that does not hold.
+func notApplicable(c *control.Compiled, t *target, around scopeOf) bool {
+	if c.When == nil {
+		return false
+	}
+	applies, err := c.When.Bool(around.of(t))
+	return err == nil && !applies
+}
+
 // outcome is a verdict and the sentence that explains it.
 type outcome struct {
 	verdict finding.Verdict
@@ -69,10 +83,7 @@ func containerTargets(out []target, t *inventory.PodTemplate) []target {
 // judge runs one control on one target. An expression without a value means
 // that a field has a type the API server refuses: the verdict is unknown.
 func judge(c *control.Compiled, t *target, around scopeOf) outcome {
-	s := &expr.Scope{
-		Self: t.node, PodSpec: around.spec, PodMeta: around.meta,
-		Object: around.object, Namespace: around.namespace, Field: t.field,
-	}
+	s := around.of(t)
 	if c.When != nil {
 		applies, err := c.When.Bool(s)
 		if err != nil {

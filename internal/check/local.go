@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"math/bits"
+	"slices"
 
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/expr"
@@ -14,7 +15,7 @@ import (
 // that they share what is known of a target.
 type group struct {
 	target   control.Target
-	reads    expr.Reads
+	reads    control.Reads
 	controls []*control.Compiled
 }
 
@@ -41,6 +42,9 @@ type memo struct {
 	// outcomes has, for a group and a digest of the fields it reads, the
 	// verdict of each control of the group.
 	outcomes map[memoKey][]outcome
+	// applies has, for a group and a digest of the fields that its conditions
+	// read, whether any of its controls is applicable.
+	applies map[memoKey]bool
 	// templates has the judgements of whole pod templates by digest.
 	templates map[uint64]*templateResult
 	// kinds has the object controls by kind.
@@ -55,7 +59,7 @@ type memoKey struct {
 }
 
 func newMemo() *memo {
-	return &memo{outcomes: make(map[memoKey][]outcome), templates: make(map[uint64]*templateResult), kinds: make(map[kindKey][]*control.Compiled)}
+	return &memo{outcomes: make(map[memoKey][]outcome), applies: make(map[memoKey]bool), templates: make(map[uint64]*templateResult), kinds: make(map[kindKey][]*control.Compiled)}
 }
 
 // templateResult are the judgements of the local controls on a pod template:
@@ -73,8 +77,7 @@ func (e *engine) local(t *inventory.PodTemplate, m *memo) *templateResult {
 		return known
 	}
 	r := new(templateResult)
-	around := scopeOf{spec: t.Spec, meta: t.Meta}
-	spec, meta := fieldsOf(t.Spec), fieldsOf(t.Meta)
+	v := &view{scopeOf: scopeOf{spec: t.Spec, meta: t.Meta}, specFields: fieldsOf(t.Spec), metaFields: fieldsOf(t.Meta)}
 	targetsOf := make(map[control.Target][]hashedTarget)
 	for i := range e.groups {
 		g := &e.groups[i]
@@ -85,13 +88,14 @@ func (e *engine) local(t *inventory.PodTemplate, m *memo) *templateResult {
 		}
 		for k := range all {
 			tg := &all[k]
-			key := memoKey{group: i, digest: mix(mix(tg.fields.digest(g.reads.Self), spec.digest(g.reads.PodSpec)), meta.digest(g.reads.PodMeta))}
-			if g.reads.Field {
-				key.digest = mix(key.digest, uint64(len(tg.field)))
+			if !m.applicable(g, memoKey{i, v.digest(tg, &g.reads.When)}, &tg.target, v.scopeOf) {
+				r.notApplicable += len(g.controls)
+				continue
 			}
+			key := memoKey{i, mix(v.digest(tg, &g.reads.When), v.digest(tg, &g.reads.Verdict))}
 			outcomes, ok := m.outcomes[key]
 			if !ok {
-				outcomes = judgeAll(g, &tg.target, around)
+				outcomes = judgeAll(g, &tg.target, v.scopeOf)
 				m.outcomes[key] = outcomes
 			}
 			r.add(g, tg, outcomes, e.opts.Passed)
@@ -99,6 +103,32 @@ func (e *engine) local(t *inventory.PodTemplate, m *memo) *templateResult {
 	}
 	m.templates[t.Digest] = r
 	return r
+}
+
+// applicable tells whether any control of the group applies to the target, or
+// can't tell.
+func (m *memo) applicable(g *group, key memoKey, t *target, around scopeOf) bool {
+	known, ok := m.applies[key]
+	if !ok {
+		known = slices.ContainsFunc(g.controls, func(c *control.Compiled) bool { return !notApplicable(c, t, around) })
+		m.applies[key] = known
+	}
+	return known
+}
+
+// view is a pod template with digests of its fields.
+type view struct {
+	scopeOf
+	specFields, metaFields hashedFields
+}
+
+// digest is equal for targets that agree in what is read.
+func (v *view) digest(t *hashedTarget, reads *expr.Reads) uint64 {
+	d := mix(mix(t.fields.digest(reads.Self), v.specFields.digest(reads.PodSpec)), v.metaFields.digest(reads.PodMeta))
+	if reads.Field {
+		d = mix(d, uint64(len(t.field))) // the three names differ in length
+	}
+	return d
 }
 
 func judgeAll(g *group, t *target, around scopeOf) []outcome {
@@ -155,6 +185,9 @@ func fieldsOf(n *inventory.Node) hashedFields {
 func (h *hashedFields) digest(f expr.Fields) uint64 {
 	if f.All || h.node != nil && h.node.Kind != inventory.Map {
 		return h.node.Digest()
+	}
+	if h.node == nil {
+		return 1
 	}
 	sum := uint64(0)
 	for _, name := range f.Names {

@@ -6,6 +6,8 @@
 package control
 
 import (
+	"slices"
+
 	"github.com/google/cel-go/cel"
 
 	"github.com/redoubt-k8s/redoubt/internal/expr"
@@ -89,7 +91,7 @@ type Control struct {
 	Exceptions string `json:"exceptions,omitempty"`
 	// Reads says what the expressions look at. It is computed, never written
 	// by hand.
-	Reads *expr.Reads `json:"reads,omitempty"`
+	Reads *Reads `json:"reads,omitempty"`
 	// Tests prove the control.
 	Tests []Test `json:"tests,omitempty"`
 }
@@ -100,6 +102,16 @@ type Version struct {
 	Since     string `json:"since"`
 	When      string `json:"when,omitempty"`
 	Violation string `json:"violation"`
+	// Reads is computed, as that of the control.
+	Reads *Reads `json:"reads,omitempty"`
+}
+
+// Reads says what the expressions in force look at.
+type Reads struct {
+	// When is what the expression of that name reads, Verdict what violation
+	// and message read.
+	When    expr.Reads `json:"when,omitzero"`
+	Verdict expr.Reads `json:"verdict,omitzero"`
 }
 
 // Maps are the ids other frameworks have for the same thing.
@@ -165,7 +177,7 @@ type Compiled struct {
 	// Level is the severity.
 	Level finding.Severity
 	// Reads is never nil but for an analysis.
-	Reads *expr.Reads
+	Reads *Reads
 
 	// When and Violation are nil for an analysis; When may be nil.
 	When, Violation *expr.Program
@@ -183,20 +195,18 @@ func Prepare(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	if c.Analysis {
 		return out, nil
 	}
-	if out.Reads = c.Reads; out.Reads == nil {
-		reads, err := c.FindReads()
-		if err != nil {
-			return nil, err
-		}
-		out.Reads = reads
-	}
-	when, violation, err := c.textsFor(minor)
+	text, err := c.textOf(minor)
 	if err != nil {
 		return nil, err
 	}
-	out.Violation = expr.Lazy(violation, cel.BoolType)
-	if when != "" {
-		out.When = expr.Lazy(when, cel.BoolType)
+	if out.Reads = text.Reads; out.Reads == nil {
+		if out.Reads, err = c.readsOf(text); err != nil {
+			return nil, err
+		}
+	}
+	out.Violation = expr.Lazy(text.Violation, cel.BoolType)
+	if text.When != "" {
+		out.When = expr.Lazy(text.When, cel.BoolType)
 	}
 	if c.MessageExpression != "" {
 		out.Message = expr.Lazy(c.MessageExpression, cel.StringType)
@@ -204,13 +214,35 @@ func Prepare(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	return out, nil
 }
 
-// FindReads analyses the expressions of all versions.
-func (c *Control) FindReads() (*expr.Reads, error) {
-	texts := []string{c.When, c.Violation, c.MessageExpression}
-	for _, v := range c.Versions {
-		texts = append(texts, v.When, v.Violation)
+// WithReads returns a copy of c in which Reads is set, for all versions.
+func (c *Control) WithReads() (*Control, error) {
+	out := *c
+	if c.Analysis {
+		return &out, nil
 	}
-	return expr.ReadsOf(texts...)
+	out.Versions = slices.Clone(c.Versions)
+	var err error
+	if out.Reads, err = c.readsOf(c.first()); err != nil {
+		return nil, err
+	}
+	for i := range out.Versions {
+		if out.Versions[i].Reads, err = c.readsOf(out.Versions[i]); err != nil {
+			return nil, err
+		}
+	}
+	return &out, nil
+}
+
+func (c *Control) readsOf(text Version) (*Reads, error) {
+	when, err := expr.ReadsOf(text.When)
+	if err != nil {
+		return nil, err
+	}
+	verdict, err := expr.ReadsOf(text.Violation, c.MessageExpression)
+	if err != nil {
+		return nil, err
+	}
+	return &Reads{When: *when, Verdict: *verdict}, nil
 }
 
 // Compile is [Prepare], and compiles the expressions at once.
@@ -227,18 +259,22 @@ func Compile(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	return out, nil
 }
 
-// textsFor picks the texts of when and violation, in this order, for a minor
-// version.
-func (c *Control) textsFor(minor int) (string, string, error) {
-	when, violation := c.When, c.Violation
+// first is the text in force before the first of the versions.
+func (c *Control) first() Version {
+	return Version{When: c.When, Violation: c.Violation, Reads: c.Reads}
+}
+
+// textOf picks the text in force in a minor version.
+func (c *Control) textOf(minor int) (Version, error) {
+	text := c.first()
 	for _, v := range c.Versions {
 		since, err := ParseMinor(v.Since)
 		if err != nil {
-			return "", "", err
+			return text, err
 		}
 		if minor >= since {
-			when, violation = v.When, v.Violation
+			text = v
 		}
 	}
-	return when, violation, nil
+	return text, nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -56,7 +57,7 @@ func Parse(text []byte) (*Control, error) {
 	if err := yaml.UnmarshalStrict(text, c); err != nil {
 		return nil, fmt.Errorf("parse control: %w", err)
 	}
-	if c.Reads != nil {
+	if c.Reads != nil || slices.ContainsFunc(c.Versions, func(v Version) bool { return v.Reads != nil }) {
 		return nil, errors.New("reads is computed; leave it out")
 	}
 	if err := c.Validate(); err != nil {

@@ -114,6 +114,7 @@ func TestReadsAreTheFieldsExpressionsLookAt(t *testing.T) {
 		"'a' in self":                                  {Self: expr.Fields{All: true}},
 		"podSpec.a && size(podSpec) == 1":              {PodSpec: expr.Fields{All: true, Names: []string{"a"}}},
 		"object.metadata.name == self.name":            {Self: fields("name"), Wide: true},
+		"podMeta != null && podMeta.x":                 {PodMeta: fields("x")},
 		"has(namespaceObject.metadata)":                {Wide: true},
 		"containerField == 'containers'":               {Field: true},
 		"[1].all(i, self.items[i] == self.items[0])":   {Self: fields("items")},

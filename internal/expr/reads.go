@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
 )
 
 // Reads says which fields expressions look at. Targets that agree in these
@@ -21,7 +22,8 @@ type Reads struct {
 	Wide bool `json:"wide,omitempty"`
 }
 
-// Fields is a set of fields of a map.
+// Fields is a set of fields of a map. Whether the map is there at all counts as
+// read.
 type Fields struct {
 	// All means that the whole value is read.
 	All bool `json:"all,omitempty"`
@@ -62,10 +64,14 @@ func (r *Reads) visit(root ast.Expr) {
 	// named are the variables that a selection of a field stands around.
 	named := make(map[int64]bool)
 	ast.PreOrderVisit(root, ast.NewExprVisitor(func(e ast.Expr) {
-		variable, field := selection(e)
-		if variable != nil {
+		if variable, field := selection(e); variable != nil {
 			named[variable.ID()] = true
 			r.field(variable.AsIdent(), field)
+			return
+		}
+		if variable := comparedWithNull(e); variable != nil {
+			named[variable.ID()] = true
+			r.null(variable.AsIdent())
 			return
 		}
 		if e.Kind() == ast.IdentKind && !named[e.ID()] {
@@ -99,6 +105,30 @@ func selection(e ast.Expr) (ast.Expr, string) {
 	case ast.ComprehensionKind, ast.IdentKind, ast.ListKind, ast.LiteralKind, ast.MapKind, ast.StructKind, ast.UnspecifiedExprKind:
 	}
 	return nil, ""
+}
+
+// comparedWithNull takes apart x == null and x != null.
+func comparedWithNull(e ast.Expr) ast.Expr {
+	if e.Kind() != ast.CallKind {
+		return nil
+	}
+	call := e.AsCall()
+	if name := call.FunctionName(); name != operators.Equals && name != operators.NotEquals {
+		return nil
+	}
+	x, null := call.Args()[0], call.Args()[1]
+	if x.Kind() == ast.IdentKind && null.Kind() == ast.LiteralKind && null.AsLiteral() == types.NullValue {
+		return x
+	}
+	return nil
+}
+
+// null notes that an expression asks whether a variable is there. That counts
+// for [Fields] in any case.
+func (r *Reads) null(variable string) {
+	if variable == varObject || variable == varNamespace {
+		r.Wide = true
+	}
 }
 
 func (r *Reads) field(variable, name string) {

@@ -104,14 +104,16 @@ func Decode(t *inventory.PodTemplate) (*metav1.ObjectMeta, *corev1.PodSpec, erro
 }
 
 // unread are fields that no Pod Security check looks at, and which make up most
-// of many a specification. All fixtures of the library are judged without them.
-var unread = map[string]bool{
+// of many a specification, with the type that they must have. All fixtures of
+// the library are judged without them.
+var unread = map[string]inventory.NodeKind{
 	// of the pod
-	"affinity": true, "dnsConfig": true, "imagePullSecrets": true, "nodeSelector": true, "tolerations": true,
-	"topologySpreadConstraints": true,
+	"affinity": inventory.Map, "dnsConfig": inventory.Map, "imagePullSecrets": inventory.List, "nodeSelector": inventory.Map,
+	"tolerations": inventory.List, "topologySpreadConstraints": inventory.List,
 	// of containers
-	"args": true, "command": true, "env": true, "envFrom": true, "image": true, "imagePullPolicy": true,
-	"resources": true, "volumeDevices": true, "volumeMounts": true, "workingDir": true,
+	"args": inventory.List, "command": inventory.List, "env": inventory.List, "envFrom": inventory.List, "image": inventory.String,
+	"imagePullPolicy": inventory.String, "resources": inventory.Map, "volumeDevices": inventory.List,
+	"volumeMounts": inventory.List, "workingDir": inventory.String,
 }
 
 // appendSpec writes the JSON form of a pod specification without the fields
@@ -120,7 +122,7 @@ func appendSpec(b []byte, spec *inventory.Node) []byte {
 	b = append(b, '{')
 	first := true
 	for _, field := range spec.All() {
-		if unread[field.Key] {
+		if kind, ok := unread[field.Key]; ok && field.Kind == kind {
 			continue
 		}
 		if !first {
