@@ -2,8 +2,10 @@ package run
 
 import (
 	"cmp"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
@@ -28,7 +30,7 @@ func makeReport(inv *inventory.Inventory, controls []*control.Control, res check
 			Skipped:  inv.Skipped,
 		},
 		Summary:  report.Summary{Pass: res.Passed, NotApplicable: res.NotApplicable},
-		Findings: make([]report.Finding, 0, len(res.Findings)),
+		Findings: reportFindings(res.Findings, byID),
 		Gaps:     make([]report.Gap, 0, len(inv.Gaps)),
 		Controls: make([]report.Control, 0),
 	}
@@ -38,15 +40,10 @@ func makeReport(inv *inventory.Inventory, controls []*control.Control, res check
 	used := make(map[string]bool)
 	for i := range res.Findings {
 		f := &res.Findings[i]
-		c := byID[f.Control]
-		if c == nil {
-			continue
+		if !used[f.Control] {
+			used[f.Control] = true
+			r.Controls = append(r.Controls, describe(byID[f.Control]))
 		}
-		if !used[c.ID] {
-			used[c.ID] = true
-			r.Controls = append(r.Controls, describe(c))
-		}
-		r.Findings = append(r.Findings, reportFinding(f, c))
 		count(&r.Summary, f)
 	}
 	slices.SortFunc(r.Controls, func(a, b report.Control) int { return cmp.Compare(a.ID, b.ID) })
@@ -54,6 +51,23 @@ func makeReport(inv *inventory.Inventory, controls []*control.Control, res check
 		r.Gaps = append(r.Gaps, report.Gap{What: g.What, Why: g.Why, File: g.File, Line: g.Line, Controls: []string{}})
 	}
 	return r
+}
+
+// reportFindings converts findings, whose controls must all be known, on all
+// processors.
+func reportFindings(findings []finding.Finding, byID map[string]*control.Control) []report.Finding {
+	out := make([]report.Finding, len(findings))
+	part := 1 + len(findings)/runtime.GOMAXPROCS(0)
+	var wg sync.WaitGroup
+	for first := 0; first < len(findings); first += part {
+		wg.Go(func() {
+			for i := first; i < min(first+part, len(findings)); i++ {
+				out[i] = reportFinding(&findings[i], byID[findings[i].Control])
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 func count(s *report.Summary, f *finding.Finding) {
