@@ -32,6 +32,7 @@ var shipped = map[string]struct {
 	"k8s.io/apiserver":                         {"CEL environment, audit evaluator, configuration types", nil},
 	"k8s.io/client-go":                         {"types of kubeconfig, scheme of all API groups", nil},
 	"k8s.io/component-base":                    {"versions and feature gates", nil},
+	"k8s.io/klog/v2":                           {"silencing it", []string{"internal/cli"}},
 	"k8s.io/kube-aggregator":                   {"types of APIService", []string{"internal/schema"}},
 	"k8s.io/kube-proxy":                        {"types of KubeProxyConfiguration", []string{"internal/schema", "internal/component"}},
 	"k8s.io/kubelet":                           {"types of KubeletConfiguration", []string{"internal/schema", "internal/component"}},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"k8s.io/klog/v2" //nolint:depguard // to silence it
 )
 
 // Streams are the three standard streams.
@@ -53,6 +54,7 @@ func (e *ExitError) Unwrap() error { return e.Err }
 // Main runs the program and returns its exit code. It touches nothing but what
 // it is given and what the arguments name.
 func Main(ctx context.Context, args []string, streams Streams) int {
+	silenceLibraries()
 	root := Root(streams) //nolint:contextcheck // cobra hands ctx to the commands
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -67,6 +69,13 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		printError(streams.Err, exit.Err)
 	}
 	return exit.Code
+}
+
+// silenceLibraries keeps libraries of Kubernetes from writing to standard
+// error: what they warn of is found, placed and reported by controls.
+func silenceLibraries() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
 }
 
 // printError writes each of the joined errors on its own line.

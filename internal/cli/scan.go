@@ -1,10 +1,9 @@
 package cli
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -111,7 +110,7 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	opts.Version = Version()
 	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
 	progress := startProgress(streams.Err)
-	opts.Progress = progress.set
+	opts.Progress, opts.Sized = progress.set, limitMemory
 	rep, err := run.Scan(cmd.Context(), opts)
 	progress.stop()
 	if rep == nil {
@@ -126,24 +125,6 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	return verdict(rep, failOn, flags.failOnUnknown, opts.Baseline != "")
 }
 
-// write puts the report where it was asked for. A file is written whole or not
-// at all.
-func (o *outputFlags) write(stdout interface{ Write([]byte) (int, error) }, render report.Renderer, rep *report.Report) error {
-	var buf bytes.Buffer
-	if err := render.Render(&buf, rep); err != nil {
-		return fmt.Errorf("render the report: %w", err)
-	}
-	if o.file == "" {
-		_, err := stdout.Write(buf.Bytes())
-		return err
-	}
-	const readableByAll = 0o644
-	if err := os.WriteFile(o.file, buf.Bytes(), readableByAll); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
-}
-
 // never is the --fail-on above all severities.
 const never = finding.Critical + 1
 
@@ -156,6 +137,13 @@ func parseFailOn(s string) (finding.Severity, error) {
 		return severity, fmt.Errorf("--fail-on: %w, or never", err)
 	}
 	return severity, nil
+}
+
+// limitMemory makes the collector work harder where the heap would outgrow a
+// multiple of the input.
+func limitMemory(input int64) {
+	const base, factor = 48 << 20, 9
+	debug.SetMemoryLimit(base + factor*input)
 }
 
 // verdict turns the report into an exit code.

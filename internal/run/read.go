@@ -20,7 +20,7 @@ import (
 )
 
 // totalBytes bounds all input of one run.
-const totalBytes = 4 << 30
+const totalBytes = 1 << 30
 
 // read finds what there is and reads it, each kind through its source.
 func read(ctx context.Context, in Input) (*inventory.Inventory, error) {

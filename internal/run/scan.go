@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,8 @@ type Input struct {
 	Helm        Helm
 	// Progress is told what is being done; may be nil.
 	Progress func(what string, done, total int)
+	// Sized is told how many bytes were read; may be nil.
+	Sized func(bytes int64)
 }
 
 // Helm says how to render charts.
@@ -114,6 +117,9 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
 		return nil, ErrNothing
 	}
+	if opts.Sized != nil {
+		opts.Sized(inv.Bytes)
+	}
 	inv.Seal()
 	inv.ImageUsers = settings.imageUsers(inv)
 	if opts.Progress != nil {
@@ -134,7 +140,7 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		countNew(rep)
 	}
 	rep.PodSecurity = levels
-	rep.Scan.Version, rep.Scan.Sources = opts.Version, opts.Paths
+	rep.Scan.Version, rep.Scan.Sources = opts.Version, slices.Sorted(slices.Values(opts.Paths))
 	if opts.Excerpts {
 		addExcerpts(rep)
 	}
