@@ -7,10 +7,8 @@ package decode
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -92,47 +90,55 @@ func Faults(err error) []*Error {
 func File(data []byte, origin *inventory.Origin, limits Limits) (Result, error) {
 	d := &decoder{file: origin.File, origin: origin, limits: limits, keys: make(map[string]string)}
 	if int64(len(data)) > limits.Bytes {
-		return Result{}, d.fail(0, fmt.Sprintf("the file is larger than %d MiB", limits.Bytes>>20), "raise --max-file-size, or split it")
+		return Result{}, d.fail(0, "the file is larger than "+size(limits.Bytes), "raise --max-file-size, or split it")
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = toUTF8(data)
 	if i := bytes.IndexByte(data, 0); i >= 0 {
-		return Result{}, &Error{File: d.file, Msg: "the file is binary, not text", Foreign: true}
+		return Result{}, &Error{File: d.file, Msg: "the file is binary, not text", Foreign: !looksLikeKubernetes(data)}
 	}
-	var roots []root
-	var errs []error
-	if isJSON(origin.File, data) {
-		roots, errs = d.json(data)
-	} else {
-		roots, errs = d.yaml(data)
-	}
+	roots, errs := d.roots(data)
 	var res Result
 	for _, r := range roots {
-		found, err := d.objects(r)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		if len(found) == 0 {
+		found, refused := d.objects(r)
+		errs = append(errs, refused...)
+		if len(found)+len(refused) == 0 {
 			res.Foreign++
 		}
 		res.Objects = append(res.Objects, found...)
 	}
-	if len(roots) > 0 {
-		d.attachIgnores(data, res.Objects)
-	}
+	d.attachIgnores(data, res.Objects)
 	return res, errors.Join(errs...)
 }
 
-// isJSON decides by name, or by content where the name does not tell.
-func isJSON(name string, data []byte) bool {
-	switch {
-	case strings.HasSuffix(name, ".json"):
-		return true
-	case strings.HasSuffix(name, ".yaml"), strings.HasSuffix(name, ".yml"):
-		return false
+func size(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d bytes", n)
 	}
-	trimmed := bytes.TrimLeft(data, " \t\r\n")
-	return len(trimmed) > 0 && trimmed[0] == '{' && bytes.IndexByte(trimmed, '"') > 0
+	return fmt.Sprintf("%d MiB", n>>20)
+}
+
+// roots decides between JSON and YAML as kubectl does, by content: text that
+// starts with a brace is read as JSON, and as YAML if that fails before a
+// second value. The name of the file only decides which error is shown.
+func (d *decoder) roots(data []byte) ([]root, []error) {
+	isJSON, isYAML := strings.HasSuffix(d.file, ".json"), strings.HasSuffix(d.file, ".yaml") || strings.HasSuffix(d.file, ".yml")
+	start := bytes.TrimLeft(data, " \t\r\n")
+	if !isJSON && !bytes.HasPrefix(start, []byte("{")) {
+		return d.yaml(data)
+	}
+	roots, shown, err := d.json(data)
+	if err == nil {
+		return roots, nil
+	}
+	if _, limit := errors.AsType[*Error](err); limit || len(roots) > 1 {
+		return roots, []error{shown}
+	}
+	d.nodes = 0
+	read, errs := d.yaml(data)
+	if len(errs) > 0 && len(read) <= len(roots) && (isJSON || !isYAML && bytes.IndexByte(start, '"') >= 0) {
+		return roots, []error{shown}
+	}
+	return read, errs
 }
 
 // root is one document: its tree and the duplicate keys met in it.
@@ -146,6 +152,10 @@ type decoder struct {
 	origin *inventory.Origin
 	limits Limits
 	nodes  int
+	// place is the way to the value being built; placeBytes is the length of
+	// its keys.
+	place      []segment
+	placeBytes int
 	// keys interns map keys, which repeat all over a file.
 	keys map[string]string
 	// ignores are the comments that may hold an inline waiver.
@@ -174,130 +184,4 @@ func (d *decoder) count(depth int, line int32) error {
 		return d.fail(line, fmt.Sprintf("values are nested deeper than %d", d.limits.Depth), "")
 	}
 	return nil
-}
-
-// maxListDepth bounds Lists within Lists.
-const maxListDepth = 4
-
-// objects turns a document into objects, taking lists apart. No objects and no
-// error means that the document is not Kubernetes.
-func (d *decoder) objects(r root) ([]*inventory.Object, error) {
-	if r.node.Kind != inventory.Map {
-		return nil, nil
-	}
-	apiVersion, kind := typeOf(r.node)
-	if apiVersion == "" && kind == "" {
-		return nil, nil
-	}
-	if apiVersion == "" || kind == "" {
-		return nil, d.halfTyped(r.node, apiVersion, kind)
-	}
-	var out []*inventory.Object
-	d.expand(r.node, "", apiVersion, kind, func(n *inventory.Node, path, apiVersion, kind string) {
-		o := inventory.NewObject(n, d.origin)
-		o.APIVersion, o.Kind = apiVersion, kind
-		for _, dup := range r.duplicates {
-			if rest, ok := below(dup.Path, path); ok {
-				dup.Path = rest
-				o.Duplicates = append(o.Duplicates, dup)
-			}
-		}
-		out = append(out, o)
-	})
-	return out, nil
-}
-
-// expand calls add for the object, or for each item of a list.
-func (d *decoder) expand(n *inventory.Node, path, apiVersion, kind string, add func(n *inventory.Node, path, apiVersion, kind string)) {
-	items := n.Get("items")
-	if !strings.HasSuffix(kind, "List") || items == nil || items.Kind != inventory.List || strings.Count(path, "items") >= maxListDepth {
-		add(n, path, apiVersion, kind)
-		return
-	}
-	for i, item := range items.All() {
-		if item.Kind != inventory.Map {
-			continue
-		}
-		itemVersion, itemKind := typeOf(item)
-		if itemKind == "" && kind != "List" {
-			itemVersion, itemKind = cmp.Or(itemVersion, apiVersion), strings.TrimSuffix(kind, "List")
-		}
-		if itemKind == "" {
-			continue
-		}
-		d.expand(item, inventory.JoinIndex(inventory.Join(path, "items"), i), itemVersion, itemKind, add)
-	}
-}
-
-// typeOf reads apiVersion and kind, in any letter case: a manifest that says
-// Kind is meant for Kubernetes, and is broken.
-func typeOf(n *inventory.Node) (string, string) {
-	apiVersion, kind := n.Get("apiVersion").Str(), n.Get("kind").Str()
-	if apiVersion != "" && kind != "" {
-		return apiVersion, kind
-	}
-	for _, entry := range n.All() {
-		switch {
-		case apiVersion == "" && strings.EqualFold(entry.Key, "apiVersion"):
-			apiVersion = entry.Str()
-		case kind == "" && strings.EqualFold(entry.Key, "kind"):
-			kind = entry.Str()
-		}
-	}
-	return apiVersion, kind
-}
-
-// halfTyped decides about a document with only one of apiVersion and kind: it
-// is a broken object if it has other fields of one, and foreign otherwise.
-func (d *decoder) halfTyped(n *inventory.Node, apiVersion, kind string) error {
-	if n.Get("metadata") == nil && n.Get("spec") == nil {
-		return nil
-	}
-	if apiVersion == "" {
-		return d.fail(n.Line, fmt.Sprintf("the object says kind %s but no apiVersion; the API server refuses it", kind), "add apiVersion")
-	}
-	return d.fail(n.Line, fmt.Sprintf("the object says apiVersion %s but no kind; the API server refuses it", apiVersion), "add kind")
-}
-
-// below strips the path of an object from the path of a field in its document.
-func below(path, object string) (string, bool) {
-	if object == "" {
-		return path, true
-	}
-	rest, ok := strings.CutPrefix(path, object)
-	return strings.TrimPrefix(rest, "."), ok
-}
-
-// dedupe keeps the last of equal keys, in the place of the first, and records
-// the others.
-func dedupe(items []inventory.Node, path string, r *root) []inventory.Node {
-	if len(items) < 2 {
-		return items
-	}
-	// Few keys, the usual case: comparing beats a map.
-	const few = 16
-	if len(items) <= few {
-		unique := true
-		for i := 1; i < len(items) && unique; i++ {
-			unique = !slices.ContainsFunc(items[:i], func(n inventory.Node) bool { return n.Key == items[i].Key })
-		}
-		if unique {
-			return items
-		}
-	}
-	at := make(map[string]int, len(items))
-	out := items[:0]
-	for _, item := range items {
-		i, seen := at[item.Key]
-		if !seen {
-			at[item.Key] = len(out)
-			out = append(out, item)
-			continue
-		}
-		r.duplicates = append(r.duplicates, inventory.Duplicate{
-			Path: inventory.Join(path, item.Key), Line: out[i].Line, Column: out[i].Column, WinnerLine: item.Line,
-		})
-		out[i] = item
-	}
-	return out
 }

@@ -3,6 +3,7 @@ package decode
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,25 +23,51 @@ var (
 // within a string are none.
 func (d *decoder) collectIgnores(n *yaml.Node) {
 	for _, comment := range []string{n.HeadComment, n.LineComment, n.FootComment} {
-		for line := range strings.Lines(comment) {
-			if strings.Contains(line, string(ignoreMarker)) {
-				if d.ignores == nil {
-					d.ignores = make(map[string]bool)
-				}
-				d.ignores[strings.TrimSpace(line)] = true
-			}
-		}
+		d.rememberIgnores(comment)
 	}
 	for _, c := range n.Content {
 		d.collectIgnores(c)
 	}
 }
 
-// attachIgnores gives each object the inline waivers that cover a part of it.
+func (d *decoder) rememberIgnores(comment string) {
+	for line := range strings.Lines(comment) {
+		if strings.Contains(line, string(ignoreMarker)) {
+			if d.ignores == nil {
+				d.ignores = make(map[string]bool)
+			}
+			d.ignores[strings.TrimSpace(line)] = true
+		}
+	}
+}
+
+// attachIgnores gives each object the inline waivers that cover a part of it:
+// the outermost node that starts on the line of the comment or first after it.
+// A comment before the first field covers the whole object.
 func (d *decoder) attachIgnores(data []byte, objects []*inventory.Object) {
 	if len(d.ignores) == 0 {
 		return
 	}
+	var lines []int32
+	for _, o := range objects {
+		lines = linesBelow(o.Root, lines)
+	}
+	slices.Sort(lines)
+	t := targets{waiting: make(map[int32][]inventory.Ignore)}
+	for _, ignore := range d.parseIgnores(data) {
+		if i, _ := slices.BinarySearch(lines, ignore.Line); i < len(lines) {
+			t.waiting[lines[i]] = append(t.waiting[lines[i]], ignore)
+		}
+	}
+	for _, o := range objects {
+		t.object = o
+		t.visit(o.Root)
+	}
+}
+
+// parseIgnores reads the waivers out of the text, which knows the lines.
+func (d *decoder) parseIgnores(data []byte) []inventory.Ignore {
+	var out []inventory.Ignore
 	line := int32(0)
 	for text := range bytes.Lines(data) {
 		line++
@@ -59,47 +86,43 @@ func (d *decoder) attachIgnores(data []byte, objects []*inventory.Object) {
 				ignore.Reason = strings.TrimSuffix(ignore.Reason, u[0])
 			}
 		}
-		cover(objects, ignore)
+		out = append(out, ignore)
 	}
+	return out
 }
 
-// cover finds the object and node that start on the line of the comment or
-// first after it. A comment before the first field covers the whole object.
-func cover(objects []*inventory.Object, ignore inventory.Ignore) {
-	var best *inventory.Object
-	var bestNode position
-	for _, o := range objects {
-		p := position{line: -1}
-		first(o.Root, "", ignore.Line, &p)
-		if p.line >= 0 && (best == nil || p.line < bestNode.line) {
-			best, bestNode = o, p
+func linesBelow(n *inventory.Node, lines []int32) []int32 {
+	for _, child := range n.All() {
+		if last := len(lines) - 1; last < 0 || lines[last] != child.Line {
+			lines = append(lines, child.Line)
 		}
+		lines = linesBelow(child, lines)
 	}
-	if best == nil {
-		return
-	}
-	ignore.Path = bestNode.path
-	if bestNode.line == best.Root.Line && ignore.Line < best.Root.Line {
-		ignore.Path = ""
-	}
-	best.Ignores = append(best.Ignores, ignore)
+	return lines
 }
 
-type position struct {
-	line, column int32
-	path         string
+// targets looks for the nodes that waivers are waiting for, by line.
+type targets struct {
+	waiting map[int32][]inventory.Ignore
+	object  *inventory.Object
+	place   []segment
 }
 
-// first finds the outermost node at or after a line.
-func first(n *inventory.Node, path string, from int32, best *position) {
+func (t *targets) visit(n *inventory.Node) {
 	for i, child := range n.All() {
-		next := inventory.JoinIndex(path, i)
+		step := segment{"", i}
 		if n.Kind == inventory.Map {
-			next = inventory.Join(path, child.Key)
+			step = segment{child.Key, -1}
 		}
-		if child.Line >= from && (best.line < 0 || child.Line < best.line) {
-			*best = position{child.Line, child.Column, next}
+		t.place = append(t.place, step)
+		for _, ignore := range t.waiting[child.Line] {
+			if child.Line != t.object.Root.Line || ignore.Line >= child.Line {
+				ignore.Path = pathOf(t.place)
+			}
+			t.object.Ignores = append(t.object.Ignores, ignore)
 		}
-		first(child, next, from, best)
+		delete(t.waiting, child.Line)
+		t.visit(child)
+		t.place = t.place[:len(t.place)-1]
 	}
 }

@@ -11,23 +11,28 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
-// json decodes a stream of JSON values.
-func (d *decoder) json(data []byte) ([]root, []error) {
-	p := &jsonParser{decoder: d, data: data, tokens: json.NewDecoder(bytes.NewReader(data)), line: 1}
+// json decodes a stream of JSON values. It returns an error twice: as people
+// shall see it, and as it is.
+func (d *decoder) json(data []byte) ([]root, *Error, error) {
+	p := &jsonParser{decoder: d, data: data, tokens: json.NewDecoder(bytes.NewReader(data)), line: 1, column: 1}
 	p.tokens.UseNumber()
 	var roots []root
 	for {
 		r := root{node: new(inventory.Node)}
 		p.root = &r
+		d.restart()
 		token, err := p.next()
 		if errors.Is(err, io.EOF) {
-			return roots, nil
+			return roots, nil, nil
 		}
 		if err == nil {
-			err = p.value(token, r.node, "", 0)
+			err = p.value(token, r.node, 0)
+		}
+		if err == nil && len(roots) >= maxDocuments {
+			err = d.tooMany(p.line)
 		}
 		if err != nil {
-			return roots, []error{p.explain(err)}
+			return roots, p.explain(err), err
 		}
 		roots = append(roots, r)
 	}
@@ -40,12 +45,12 @@ type jsonParser struct {
 	data   []byte
 	tokens *json.Decoder
 	root   *root
-	// offset is how far line has been counted; lineStart is where it begins.
-	offset, lineStart int64
-	line              int32
+	// offset is how far line and column have been counted.
+	offset       int64
+	line, column int32
 }
 
-// next reads a token; after it, line and lineStart say where it starts.
+// next reads a token; after it, line and column say where it starts.
 func (p *jsonParser) next() (json.Token, error) {
 	before := p.tokens.InputOffset()
 	token, err := p.tokens.Token()
@@ -57,20 +62,22 @@ func (p *jsonParser) next() (json.Token, error) {
 	return token, err
 }
 
+// seek counts lines, and columns in characters, up to an offset.
 func (p *jsonParser) seek(to int64) {
 	for ; p.offset < to; p.offset++ {
-		if p.data[p.offset] == '\n' {
+		switch c := p.data[p.offset]; {
+		case c == '\n':
 			p.line++
-			p.lineStart = p.offset + 1
+			p.column = 1
+		case c&0xc0 != 0x80: // not the inside of a character
+			p.column++
 		}
 	}
 }
 
-func (p *jsonParser) column() int32 { return int32(p.offset-p.lineStart) + 1 } //nolint:gosec // bounded by the size of the file
-
-func (p *jsonParser) value(token json.Token, to *inventory.Node, path string, depth int) error {
+func (p *jsonParser) value(token json.Token, to *inventory.Node, depth int) error {
 	if to.Line == 0 {
-		to.Line, to.Column = p.line, p.column()
+		to.Line, to.Column = p.line, p.column
 	}
 	if err := p.count(depth, p.line); err != nil {
 		return err
@@ -89,14 +96,14 @@ func (p *jsonParser) value(token json.Token, to *inventory.Node, path string, de
 		}
 	case json.Delim:
 		if t == '{' {
-			return p.object(to, path, depth)
+			return p.object(to, depth)
 		}
-		return p.array(to, path, depth)
+		return p.array(to, depth)
 	}
 	return nil
 }
 
-func (p *jsonParser) object(to *inventory.Node, path string, depth int) error {
+func (p *jsonParser) object(to *inventory.Node, depth int) error {
 	to.Kind = inventory.Map
 	for {
 		token, err := p.next()
@@ -108,19 +115,23 @@ func (p *jsonParser) object(to *inventory.Node, path string, depth int) error {
 			break
 		}
 		key := p.intern(name)
-		to.Items = append(to.Items, inventory.Node{Key: key, Line: p.line, Column: p.column()})
+		to.Items = append(to.Items, inventory.Node{Key: key, Line: p.line, Column: p.column})
 		if token, err = p.next(); err != nil {
 			return err
 		}
-		if err := p.value(token, &to.Items[len(to.Items)-1], inventory.Join(path, key), depth+1); err != nil {
+		if err := p.enter(key, p.line); err != nil {
 			return err
 		}
+		if err := p.value(token, &to.Items[len(to.Items)-1], depth+1); err != nil {
+			return err
+		}
+		p.leave()
 	}
-	to.Items = dedupe(to.Items, path, p.root)
+	to.Items = p.dedupe(entries{items: to.Items}, p.root)
 	return nil
 }
 
-func (p *jsonParser) array(to *inventory.Node, path string, depth int) error {
+func (p *jsonParser) array(to *inventory.Node, depth int) error {
 	to.Kind = inventory.List
 	for {
 		token, err := p.next()
@@ -132,9 +143,11 @@ func (p *jsonParser) array(to *inventory.Node, path string, depth int) error {
 		}
 		to.Items = append(to.Items, inventory.Node{})
 		i := len(to.Items) - 1
-		if err := p.value(token, &to.Items[i], inventory.JoinIndex(path, i), depth+1); err != nil {
+		p.enterItem(i)
+		if err := p.value(token, &to.Items[i], depth+1); err != nil {
 			return err
 		}
+		p.leave()
 	}
 }
 
@@ -150,6 +163,5 @@ func (p *jsonParser) explain(err error) *Error {
 		p.seek(int64(len(p.data)))
 		msg = "the file ends in the middle of a value"
 	}
-	foreign := !bytes.Contains(p.data, []byte(`"apiVersion"`)) || !bytes.Contains(p.data, []byte(`"kind"`))
-	return &Error{File: p.file, Line: p.line, Msg: "invalid JSON: " + msg, Foreign: foreign}
+	return &Error{File: p.file, Line: p.line, Msg: "invalid JSON: " + msg, Foreign: !looksLikeKubernetes(p.data)}
 }

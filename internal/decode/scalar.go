@@ -68,7 +68,28 @@ func resolveNumber(s string) (inventory.NodeKind, string) {
 			return formatFloat(f)
 		}
 	}
+	// A quirk of the parser: a sign may follow 0b.
+	if digits, ok := strings.CutPrefix(plain, "0b"); ok {
+		if i, err := strconv.ParseInt(digits, 2, 64); err == nil {
+			return inventory.Int, strconv.FormatInt(i, 10)
+		}
+	}
 	return inventory.String, s
+}
+
+// parseFloat gives a scalar that resolved to a float its value.
+func parseFloat(s string) float64 {
+	switch strings.ToLower(s) {
+	case ".inf", "+.inf":
+		return math.Inf(1)
+	case "-.inf":
+		return math.Inf(-1)
+	}
+	f, err := strconv.ParseFloat(strings.ReplaceAll(s, "_", ""), 64)
+	if err != nil {
+		return math.NaN()
+	}
+	return f
 }
 
 // isDate tells whether s starts like a date, which stays text. It can't be a

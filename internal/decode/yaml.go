@@ -2,29 +2,54 @@ package decode
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
+// maxDocuments bounds the documents of a file: parsing one costs something even
+// if it is a few bytes long. maxBroken is after how many broken ones a file is
+// given up.
+const (
+	maxDocuments = 200_000
+	maxBroken    = 1000
+)
+
+func (d *decoder) tooMany(line int32) *Error {
+	return d.fail(line, fmt.Sprintf("the file has more than %d documents; the rest of it was not read", maxDocuments), "split it")
+}
+
 // yaml decodes a stream of documents. Each is parsed on its own, so that a
 // broken one does not hide the others.
 func (d *decoder) yaml(data []byte) ([]root, []error) {
 	var roots []root
 	var errs []error
-	for _, chunk := range splitDocuments(data) {
-		found, err := d.chunk(chunk)
+	documents := 0
+	for doc := range splitDocuments(data) {
+		if d.commentsOnly(doc) {
+			continue
+		}
+		if documents++; documents > maxDocuments {
+			return roots, append(errs, d.tooMany(doc.line+1))
+		}
+		found, err := d.chunk(doc)
 		roots = append(roots, found...)
-		if err != nil {
-			errs = append(errs, err)
+		if err == nil {
+			continue
+		}
+		errs = append(errs, err)
+		if len(errs) >= maxBroken {
+			return roots, append(errs, d.fail(doc.line+1, fmt.Sprintf("%d documents of the file are broken; the rest of it was not read", maxBroken), ""))
 		}
 	}
 	return roots, errs
@@ -39,45 +64,58 @@ type document struct {
 
 // splitDocuments cuts at lines that start with "---", as kubectl does. Such a
 // line ends a document even within a block scalar.
-func splitDocuments(data []byte) []document {
-	var docs []document
-	start, startLine, line := 0, int32(0), int32(0)
-	for pos := 0; pos < len(data); {
-		end := bytes.IndexByte(data[pos:], '\n')
-		next := len(data)
-		if end >= 0 {
-			next = pos + end + 1
+func splitDocuments(data []byte) iter.Seq[document] {
+	return func(yield func(document) bool) {
+		start, startLine, line := 0, int32(0), int32(0)
+		head := true // only directives and comments so far
+		directive := false
+		for pos := 0; pos < len(data); {
+			next := len(data)
+			if end := bytes.IndexByte(data[pos:], '\n'); end >= 0 {
+				next = pos + end + 1
+			}
+			text := data[pos:next]
+			switch {
+			case isSeparator(text):
+				if pos > start && !(head && directive) {
+					if !yield(document{data[start:pos], startLine}) {
+						return
+					}
+					start, startLine = pos, line
+				}
+				head, directive = false, false
+			case head:
+				text = bytes.TrimSpace(text)
+				directive = directive || len(text) > 0 && text[0] == '%'
+				head = len(text) == 0 || text[0] == '#' || text[0] == '%'
+			}
+			line++
+			pos = next
 		}
-		if pos > start && isSeparator(data[pos:next]) && !onlyDirectives(data[start:pos]) {
-			docs = append(docs, document{data[start:pos], startLine})
-			start, startLine = pos, line
-		}
-		line++
-		pos = next
+		yield(document{data[start:], startLine})
 	}
-	return append(docs, document{data[start:], startLine})
+}
+
+// commentsOnly tells whether a document holds nothing, and remembers the
+// inline waivers in its comments.
+func (d *decoder) commentsOnly(doc document) bool {
+	ignores := false
+	for line := range bytes.Lines(doc.text) {
+		line = bytes.TrimSpace(bytes.TrimPrefix(line, []byte("---")))
+		if len(line) > 0 && line[0] != '#' {
+			return false
+		}
+		ignores = ignores || bytes.Contains(line, ignoreMarker)
+	}
+	if ignores {
+		d.rememberIgnores(string(doc.text))
+	}
+	return true
 }
 
 func isSeparator(line []byte) bool {
 	rest, ok := bytes.CutPrefix(line, []byte("---"))
 	return ok && (len(rest) == 0 || rest[0] == '\n' || rest[0] == ' ' || rest[0] == '\r' || rest[0] == '\t')
-}
-
-// onlyDirectives tells whether text is the head of a document: %YAML lines and
-// comments before its "---".
-func onlyDirectives(text []byte) bool {
-	directive := false
-	for line := range bytes.Lines(text) {
-		line = bytes.TrimSpace(line)
-		switch {
-		case len(line) == 0 || line[0] == '#':
-		case line[0] == '%':
-			directive = true
-		default:
-			return false
-		}
-	}
-	return directive
 }
 
 func (d *decoder) chunk(doc document) ([]root, error) {
@@ -97,7 +135,8 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		}
 		r := root{node: new(inventory.Node)}
 		b := &builder{decoder: d, root: &r, line: doc.line}
-		if err := b.build(top.Content[0], r.node, "", 0); err != nil {
+		d.restart()
+		if err := b.build(top.Content[0], r.node, 0); err != nil {
 			return roots, err
 		}
 		if top.Content[0].Kind == yaml.ScalarNode && r.node.Kind == inventory.Null {
@@ -124,7 +163,9 @@ func (d *decoder) yamlError(doc document, err error) *Error {
 	}
 	lines := bytes.Split(doc.text, []byte("\n"))
 	hint := ""
-	if tab := tabLine(lines, int(line)); tab > 0 {
+	if i := slices.IndexFunc(lines, func(l []byte) bool { return !utf8.Valid(l) }); i >= 0 {
+		line, hint = int32(i)+1, "the text is not UTF-8; save it as UTF-8" //nolint:gosec // bounded by the size of the file
+	} else if tab := tabLine(lines, int(line)); tab > 0 {
 		line, hint = int32(tab), "a tab is used for indentation; YAML allows spaces only"
 	} else if bytes.Contains(doc.text, []byte("{{")) {
 		hint = "this looks like a template; scan the chart folder that has the Chart.yaml instead"
@@ -152,160 +193,13 @@ func tabLine(lines [][]byte, near int) int {
 	return 0
 }
 
-var typeLine = regexp.MustCompile(`(?mi)^[ \t]*["']?(apiVersion|kind)["']?[ \t]*:`)
+var (
+	versionKey = regexp.MustCompile(`(?mi)(^[ \t-]*|[{,][ \t]*)["']?apiVersion["']?[ \t]*:`)
+	kindKey    = regexp.MustCompile(`(?mi)(^[ \t-]*|[{,][ \t]*)["']?kind["']?[ \t]*:`)
+)
 
 // looksLikeKubernetes tells whether a text that does not parse was meant as an
 // object: it names an apiVersion and a kind.
 func looksLikeKubernetes(text []byte) bool {
-	seen := [2]bool{}
-	for _, m := range typeLine.FindAllSubmatch(text, 64) {
-		seen[len(m[1])/len("apiVersion")] = true
-	}
-	return seen[0] && seen[1]
-}
-
-// builder turns the nodes of one YAML document into a tree.
-type builder struct {
-	*decoder
-
-	root *root
-	line int32
-	// open are the anchors being expanded, to notice one that contains itself.
-	open map[*yaml.Node]bool
-}
-
-func (b *builder) build(from *yaml.Node, to *inventory.Node, path string, depth int) error {
-	if to.Line == 0 {
-		to.Line, to.Column = b.line+int32(from.Line), int32(from.Column) //nolint:gosec // bounded by the size of the file
-	}
-	if err := b.count(depth, to.Line); err != nil {
-		return err
-	}
-	switch from.Kind {
-	case yaml.ScalarNode:
-		return b.scalar(from, to)
-	case yaml.SequenceNode:
-		to.Kind = inventory.List
-		to.Items = make([]inventory.Node, len(from.Content))
-		for i, c := range from.Content {
-			if err := b.build(c, &to.Items[i], inventory.JoinIndex(path, i), depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	case yaml.MappingNode:
-		return b.mapping(from, to, path, depth)
-	case yaml.AliasNode:
-		if b.open[from.Alias] {
-			return b.fail(to.Line, "anchor &"+from.Value+" contains itself", "")
-		}
-		if b.open == nil {
-			b.open = make(map[*yaml.Node]bool)
-		}
-		b.open[from.Alias] = true
-		defer delete(b.open, from.Alias)
-		return b.build(from.Alias, to, path, depth+1)
-	case yaml.DocumentNode:
-	}
-	return b.fail(to.Line, "unexpected YAML document within a document", "")
-}
-
-func (b *builder) mapping(from *yaml.Node, to *inventory.Node, path string, depth int) error {
-	to.Kind = inventory.Map
-	to.Items = make([]inventory.Node, 0, len(from.Content)/2)
-	var merges []*yaml.Node
-	for i := 0; i+1 < len(from.Content); i += 2 {
-		k, v := from.Content[i], from.Content[i+1]
-		if isMerge(k) {
-			merges = append(merges, v)
-			continue
-		}
-		line := b.line + int32(k.Line) //nolint:gosec // bounded by the size of the file
-		key, err := b.key(k, line)
-		if err != nil {
-			return err
-		}
-		to.Items = append(to.Items, inventory.Node{Key: key, Line: line, Column: int32(k.Column)}) //nolint:gosec // bounded by the size of the file
-		if err := b.build(v, &to.Items[len(to.Items)-1], inventory.Join(path, key), depth+1); err != nil {
-			return err
-		}
-	}
-	to.Items = dedupe(to.Items, path, b.root)
-	for _, m := range merges {
-		if err := b.merge(m, to, path, depth); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func isMerge(k *yaml.Node) bool {
-	return k.Kind == yaml.ScalarNode && k.Value == "<<" && k.Style == 0 && (k.Tag == "" || k.ShortTag() == "!!merge")
-}
-
-// merge adds the entries of a "<<" map, or list of maps, that are not there yet.
-func (b *builder) merge(from *yaml.Node, to *inventory.Node, path string, depth int) error {
-	var merged inventory.Node
-	if err := b.build(from, &merged, path, depth+1); err != nil {
-		return err
-	}
-	sources := []inventory.Node{merged}
-	if merged.Kind == inventory.List {
-		sources = merged.Items
-	}
-	for _, s := range sources {
-		if s.Kind != inventory.Map {
-			return b.fail(merged.Line, "a merge key << needs a map or a list of maps", "")
-		}
-		for _, item := range s.Items {
-			if to.Get(item.Key) == nil {
-				to.Items = append(to.Items, item)
-			}
-		}
-	}
-	return nil
-}
-
-// key is the text of a map key as JSON has it.
-func (b *builder) key(k *yaml.Node, line int32) (string, error) {
-	if k.Kind == yaml.AliasNode {
-		k = k.Alias
-	}
-	if k.Kind != yaml.ScalarNode {
-		return "", b.fail(line, "a map key must be a string", "")
-	}
-	var n inventory.Node
-	if err := b.scalar(k, &n); err != nil {
-		return "", err
-	}
-	if n.Kind == inventory.Null {
-		return "", b.fail(line, "a map key is null", "quote it if it is meant as text")
-	}
-	return b.intern(n.Text), nil
-}
-
-func (b *builder) scalar(from *yaml.Node, to *inventory.Node) error {
-	plain := from.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
-	explicit := from.Style&yaml.TaggedStyle != 0
-	switch tag := from.ShortTag(); {
-	case explicit && tag == "!!binary":
-		raw, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(from.Value), ""))
-		if err != nil {
-			return b.fail(to.Line, fmt.Sprintf("!!binary value is not base64: %v", err), "")
-		}
-		to.Kind, to.Text = inventory.String, string(raw)
-	case explicit && (tag == "!!int" || tag == "!!float" || tag == "!!bool" || tag == "!!null"):
-		to.Kind, to.Text = resolvePlain(from.Value)
-		if to.Kind == inventory.String {
-			return b.fail(to.Line, fmt.Sprintf("%q is no %s", from.Value, strings.TrimPrefix(tag, "!!")), "")
-		}
-	case explicit || !plain:
-		to.Kind, to.Text = inventory.String, from.Value
-	default:
-		to.Kind, to.Text = resolvePlain(from.Value)
-	}
-	if to.Kind == inventory.Float && to.Text == "" {
-		return b.fail(to.Line, from.Value+" has no place in JSON", "")
-	}
-	return nil
+	return versionKey.Match(text) && kindKey.Match(text)
 }

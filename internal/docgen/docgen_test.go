@@ -11,6 +11,7 @@ import (
 
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
 	"github.com/redoubt-k8s/redoubt/internal/docgen"
+	"github.com/redoubt-k8s/redoubt/internal/report/json"
 	"github.com/redoubt-k8s/redoubt/internal/requirement"
 )
 
@@ -105,5 +106,20 @@ func TestControlsNameKnownRequirements(t *testing.T) {
 	}
 	for _, fault := range docgen.Unknown(controls, reqs) {
 		t.Error(fault)
+	}
+}
+
+func TestPublishedSchemaIsFresh(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(docs, "schema", "report.v1.schema.json")
+	if *update {
+		write(t, path, string(json.Schema))
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), string(json.Schema)); diff != "" {
+		t.Errorf("%s is stale; run make generate:\n%s", path, diff)
 	}
 }

@@ -114,7 +114,10 @@ func (o *Object) EffectiveNamespace() string {
 
 // Ref names the object for people: namespace/Kind/name.
 func (o *Object) Ref() string {
-	ref := o.Kind + "/" + o.Name
+	ref := o.Kind
+	if o.Name != "" {
+		ref += "/" + o.Name
+	}
 	if o.Namespace != "" {
 		ref = o.Namespace + "/" + ref
 	}

@@ -3,36 +3,81 @@ package report
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Fingerprint names a finding in a way that survives a move to another line:
 // control, object, container and field. For findings without an object the
-// file stands in for it.
+// file stands in for it. A container goes by its name, not by its position, so
+// that one added before it changes nothing.
 func Fingerprint(f *Finding) string {
-	parts := []string{f.Control, f.Container, f.Path}
+	path := f.Path
+	if f.Container != "" {
+		path = containerIndex.ReplaceAllString(path, "$1[]")
+	}
+	parts := []string{f.Control, f.Container, path}
 	if f.Object != nil {
 		parts = append(parts, f.Object.APIVersion, f.Object.Kind, f.Object.Namespace, f.Object.Name)
 	} else {
 		parts = append(parts, f.Location.File)
 	}
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	hash := sha256.New()
+	for _, part := range parts {
+		// The lengths keep parts apart, whatever is in them.
+		fmt.Fprintf(hash, "%d:%s", len(part), part)
+	}
 	const length = 16
-	return hex.EncodeToString(sum[:length])
+	return hex.EncodeToString(hash.Sum(nil)[:length])
 }
 
-// Clean replaces control characters, which could drive a terminal or break a
-// format, by a visible mark, and joins lines.
+// containerIndex is the position of a container among its like.
+var containerIndex = regexp.MustCompile(`((?:^|\.)(?:containers|initContainers|ephemeralContainers))\[\d+\]`)
+
+// Clean makes one harmless line of any text: control characters, which could
+// drive a terminal or break a format, invisible ones and those that turn the
+// direction of text become a visible mark, line ends become blanks.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
-		case r == '\n' || r == '\t' || r == '\r':
+		case r == '\n' || r == '\t' || r == '\r' || r == '\u2028' || r == '\u2029':
 			return ' '
-		case r < 0x20 || r == 0x7f || r >= 0x80 && r <= 0x9f || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069:
-			return '\ufffd'
+		case r >= ' ' && r < 0x7f:
+			return r
+		case unicode.In(r, unicode.Cc, unicode.Cf) || r == '\ufffe' || r == '\uffff':
+			return utf8.RuneError
 		}
 		return r
 	}, s)
+}
+
+// Clip is [Clean] for text of any length: what goes beyond a number of
+// characters is cut off.
+func Clip(s string, most int) string {
+	// No more is looked at than may be kept.
+	if limit := (most + 1) * utf8.UTFMax; len(s) > limit {
+		s = s[:limit]
+	}
+	s = Clean(s)
+	seen := 0
+	for i := range s {
+		if seen == most {
+			return s[:i] + "…"
+		}
+		seen++
+	}
+	return s
+}
+
+// Place is file:line, as editors and terminals understand it, made harmless.
+func Place(l Location) string {
+	if l.Line == 0 || l.File == "" {
+		return Clean(l.File)
+	}
+	return fmt.Sprintf("%s:%d", Clean(l.File), l.Line)
 }
 
 // rank orders severities from the worst down.

@@ -104,7 +104,10 @@ func (o *Object) String() string {
 	if o == nil {
 		return ""
 	}
-	s := o.Kind + "/" + o.Name
+	s := o.Kind
+	if o.Name != "" {
+		s += "/" + o.Name
+	}
 	if o.Namespace != "" {
 		s = o.Namespace + "/" + s
 	}
@@ -170,7 +173,8 @@ type Gap struct {
 type PodSecurity struct {
 	Object Object `json:"object"`
 	Path   string `json:"path,omitempty"`
-	// Level is the strictest level it passes: privileged, baseline or restricted.
+	// Level is the strictest level it passes: privileged, baseline or
+	// restricted; or unknown.
 	Level string `json:"level"`
 	// Version is the policy version judged by: latest or v1.N.
 	Version string `json:"version"`

@@ -6,108 +6,122 @@
 package waiver
 
 import (
-	"errors"
-	"fmt"
 	"path"
+	"strings"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
-	"github.com/redoubt-k8s/redoubt/internal/decode"
-	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
 )
 
 // Config is the content of .redoubt.yaml.
 type Config struct {
 	// Version is 1.
-	Version int     `json:"version"`
-	Waivers []Entry `json:"waivers,omitempty"`
+	Version int
+	Waivers []Entry
 	// Exclude are globs of files that are not read.
-	Exclude []string `json:"exclude,omitempty"`
+	Exclude []string
 	// Images says which user an image runs as, where somebody looked it up.
-	Images []Image `json:"images,omitempty"`
+	Images []Image
 }
 
 // Entry is one waiver.
 type Entry struct {
 	// Control is an id or glob.
-	Control string `json:"control"`
+	Control string
 	// Object narrows the waiver; all fields that are set must match.
-	Object Selector `json:"object,omitzero"`
-	Reason string   `json:"reason"`
-	Owner  string   `json:"owner"`
-	// Expires is the last day the waiver works, YYYY-MM-DD.
-	Expires string `json:"expires"`
+	Object Selector
+	Reason string
+	Owner  string
+	// Expires is the last day the waiver works, YYYY-MM-DD. Days are those of
+	// UTC, so that a waiver ends at the same moment for everybody.
+	Expires string
 
-	source string
+	file string
+	line int32
 }
 
-// Selector names objects by globs.
+// Selector names objects by globs, as they are written: an object without a
+// namespace matches no namespace but "*".
 type Selector struct {
-	Kind      string `json:"kind,omitempty"`
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name,omitempty"`
-	Container string `json:"container,omitempty"`
-	File      string `json:"file,omitempty"`
+	Kind      string
+	Namespace string
+	Name      string
+	Container string
+	// File is the path of the file; ** stands for any number of folders.
+	File string
 	// Labels must all be on the object.
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels map[string]string
 }
 
 // Image is the user of an image.
 type Image struct {
 	// Image is a glob of the name in manifests.
-	Image string `json:"image"`
+	Image string
 	// User is numeric.
-	User int64 `json:"user"`
+	User int64
 }
 
-// ParseConfig reads a configuration file. Fields it does not know are errors.
-func ParseConfig(name string, text []byte) (Config, error) {
-	var c Config
-	if err := yaml.UnmarshalStrict(text, &c); err != nil {
-		return c, fmt.Errorf("%s: %w", name, err)
+// matches tells whether a finding is about something the selector names.
+func (s *Selector) matches(f *finding.Finding) bool {
+	if !glob(s.Container, f.Container) || s.File != "" && !globFile(s.File, f.Location().File) {
+		return false
 	}
-	if c.Version != 1 {
-		return c, fmt.Errorf("%s: version is %d, want version: 1", name, c.Version)
+	o := f.Object
+	if o == nil {
+		return s.Kind == "" && s.Namespace == "" && s.Name == "" && len(s.Labels) == 0
 	}
-	lines := entryLines(name, text)
-	var errs []error
-	for i := range c.Waivers {
-		w := &c.Waivers[i]
-		w.source = name
-		if i < len(lines) {
-			w.source = fmt.Sprintf("%s:%d", name, lines[i])
-		}
-		if _, err := path.Match(w.Control, ""); err != nil || w.Control == "" {
-			errs = append(errs, fmt.Errorf("%s: a waiver needs a control: an id or a glob", w.source))
-		}
-		if _, err := w.until(); err != nil {
-			errs = append(errs, fmt.Errorf("%s: expires %q: want a date such as 2027-01-31", w.source, w.Expires))
+	for k, v := range s.Labels {
+		if label := o.Labels().Get(k); label == nil || label.StrOr("") != v {
+			return false
 		}
 	}
-	return c, errors.Join(errs...)
+	return glob(s.Kind, o.Kind) && glob(s.Namespace, o.Namespace) && glob(s.Name, o.Name)
 }
 
-// entryLines are the lines on which the waivers start.
-func entryLines(name string, text []byte) []int32 {
-	wrapped := append([]byte("apiVersion: redoubt/v1\nkind: Config\n"), text...)
-	res, err := decode.File(wrapped, &inventory.Origin{File: name}, decode.DefaultLimits())
-	if err != nil || len(res.Objects) == 0 {
-		return nil
+// glob matches a value; no pattern matches any.
+func glob(pattern, value string) bool {
+	if pattern == "" || pattern == value {
+		return true
 	}
-	const added = 2
-	var out []int32
-	for _, w := range res.Objects[0].Root.Get("waivers").All() {
-		out = append(out, w.Line-added)
-	}
-	return out
+	ok, err := path.Match(pattern, value)
+	return ok && err == nil
 }
 
-// until is the first moment at which the waiver no longer works.
-func (e *Entry) until() (time.Time, error) {
-	if e.Expires == "" {
+// globFile matches a path, folder by folder. A ** that does not reach far
+// enough is tried one folder further; only the last one needs to be.
+func globFile(pattern, file string) bool {
+	patterns, names := strings.Split(path.Clean(pattern), "/"), strings.Split(path.Clean(file), "/")
+	at, from, stars := 0, 0, -1
+	for next := 0; next < len(names); {
+		switch {
+		case at < len(patterns) && patterns[at] == "**":
+			stars, from = at, next
+			at++
+		case at < len(patterns) && glob(patterns[at], names[next]):
+			at++
+			next++
+		case stars >= 0:
+			from++
+			at, next = stars+1, from
+		default:
+			return false
+		}
+	}
+	for at < len(patterns) && patterns[at] == "**" {
+		at++
+	}
+	return at == len(patterns)
+}
+
+// endOf is the first moment at which a waiver that works through a day no
+// longer does; without a day there is none.
+func endOf(day string) (time.Time, error) {
+	if day == "" {
 		return time.Time{}, nil
 	}
-	day, err := time.Parse(time.DateOnly, e.Expires)
-	return day.AddDate(0, 0, 1), err
+	t, err := time.Parse(time.DateOnly, day)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return t.AddDate(0, 0, 1), nil
 }

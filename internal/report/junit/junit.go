@@ -3,15 +3,16 @@
 package junit
 
 import (
+	"cmp"
 	"encoding/xml"
-	"fmt"
 	"io"
+	"strings"
 
 	"github.com/redoubt-k8s/redoubt/internal/report"
 )
 
-// Renderer writes JUnit XML. Failures fail, waived findings are skipped,
-// unknown verdicts and gaps are errors.
+// Renderer writes JUnit XML. Failures fail, what is waived or not applicable
+// is skipped, unknown verdicts and gaps are errors.
 type Renderer struct{}
 
 type suites struct {
@@ -62,10 +63,7 @@ func (Renderer) Render(w io.Writer, r *report.Report) error {
 	}
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		name := report.Clean(f.Object.String())
-		if name == "" {
-			name = report.Clean(f.Location.File)
-		}
+		name := cmp.Or(report.Clean(f.Object.String()), report.Clean(f.Location.File), "input")
 		at(name).add(caseOf(f, name))
 	}
 	for _, g := range r.Gaps {
@@ -106,7 +104,7 @@ func (s *suite) add(c testcase) {
 }
 
 func caseOf(f *report.Finding, class string) testcase {
-	c := testcase{Name: f.Control, Class: class, File: report.Clean(f.Location.File), Line: f.Location.Line}
+	c := testcase{Name: report.Clean(f.Control), Class: class, File: report.Clean(f.Location.File), Line: f.Location.Line}
 	if f.Container != "" {
 		c.Name += " [" + report.Clean(f.Container) + "]"
 	}
@@ -115,15 +113,31 @@ func caseOf(f *report.Finding, class string) testcase {
 	}
 	msg := report.Clean(f.Message)
 	switch f.Verdict {
+	case "pass":
 	case "fail":
-		c.Failure = &outcome{Message: msg, Type: f.Severity, Text: fmt.Sprintf("%s:%d\n%s\nfix: %s\n", report.Clean(f.Location.File), f.Location.Line, msg, f.Fix.Text)}
-	case "unknown":
-		c.Error = &outcome{Message: msg, Type: "unknown"}
+		c.Failure = &outcome{Message: msg, Type: report.Clean(f.Severity), Text: details(f)}
 	case "waived":
 		c.Skipped = &outcome{Message: "waived"}
 		if f.Waiver != nil {
 			c.Skipped.Message = report.Clean("waived: " + f.Waiver.Reason + " (" + f.Waiver.Source + ")")
 		}
+	case "not-applicable":
+		c.Skipped = &outcome{Message: "not applicable"}
+	default:
+		// Whatever is no pass must not look like one.
+		c.Error = &outcome{Message: cmp.Or(msg, "it could not be told"), Type: "unknown"}
 	}
 	return c
+}
+
+// details is the text of a failure: where, what and what to do.
+func details(f *report.Finding) string {
+	lines := []string{report.Place(f.Location), report.Clean(f.Message)}
+	if f.Fix.Text != "" {
+		lines = append(lines, "fix: "+report.Clean(f.Fix.Text))
+	}
+	if lines[0] == "" {
+		lines = lines[1:]
+	}
+	return strings.Join(lines, "\n") + "\n"
 }

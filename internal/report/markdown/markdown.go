@@ -3,6 +3,7 @@
 package markdown
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -19,68 +20,100 @@ type Renderer struct {
 
 const defaultLimit = 60_000
 
+// The lengths to which texts from strangers are cut, in characters.
+const (
+	maxName = 300
+	maxText = 600
+)
+
+// page is the text as it grows.
+type page struct {
+	strings.Builder
+
+	limit int
+	// left counts what did not fit.
+	left int
+}
+
+// reserve is kept free for what must follow: the ends of sections, and the
+// words about what does not fit.
+const reserve = 400
+
+// row writes a line if there is room for it.
+func (p *page) row(line string) {
+	if p.Len()+len(line)+reserve > p.limit {
+		p.left++
+		return
+	}
+	p.WriteString(line)
+}
+
 // Render implements [report.Renderer].
 func (m Renderer) Render(w io.Writer, r *report.Report) error {
-	limit := m.Limit
-	if limit == 0 {
-		limit = defaultLimit
-	}
-	var b strings.Builder
-	head(&b, r)
-	left := 0
+	p := &page{limit: cmp.Or(m.Limit, defaultLimit)}
+	p.head(r)
 	for _, severity := range []string{"critical", "high", "medium", "low", "info"} {
-		left += section(&b, r, severity, limit)
-	}
-	if left > 0 {
-		fmt.Fprintf(&b, "\n%d more findings do not fit here; the other formats have them.\n", left)
-	}
-	if len(r.Gaps) > 0 {
-		b.WriteString("\n### Could not be read\n\n")
-		for _, g := range r.Gaps {
-			fmt.Fprintf(&b, "* %s: %s\n", escape(g.What), escape(g.Why))
+		open := ""
+		if severity == "critical" || severity == "high" {
+			open = " open"
 		}
+		p.section("<details"+open+">", severity, r.Findings, func(f *report.Finding) bool {
+			return f.Verdict == "fail" && (f.Severity == severity || severity == "info" && report.Rank(f.Severity) > report.Rank(severity))
+		})
 	}
-	_, err := io.WriteString(w, b.String())
+	p.section("<details>", "could not be told", r.Findings, func(f *report.Finding) bool { return f.Verdict == "unknown" })
+	p.gaps(r.Gaps)
+	if p.left > 0 {
+		fmt.Fprintf(p, "\n%d more do not fit here; the other formats have them.\n", p.left)
+	}
+	_, err := io.WriteString(w, p.String())
 	return err
 }
 
-func head(b *strings.Builder, r *report.Report) {
+func (p *page) head(r *report.Report) {
 	c := r.Summary.Fail
-	b.WriteString("## Redoubt\n\n| critical | high | medium | low | info | passed | waived | unknown |\n|---|---|---|---|---|---|---|---|\n")
-	fmt.Fprintf(b, "| %d | %d | %d | %d | %d | %d | %d | %d |\n", c.Critical, c.High, c.Medium, c.Low, c.Info, r.Summary.Pass, r.Summary.Waived, r.Summary.Unknown)
+	p.WriteString("## Redoubt\n\n| critical | high | medium | low | info | passed | waived | unknown |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(p, "| %d | %d | %d | %d | %d | %d | %d | %d |\n", c.Critical, c.High, c.Medium, c.Low, c.Info, r.Summary.Pass, r.Summary.Waived, r.Summary.Unknown)
 	if r.Summary.New != nil {
-		fmt.Fprintf(b, "\n%d findings are new since the baseline.\n", *r.Summary.New)
+		fmt.Fprintf(p, "\n%d findings are new since the baseline.\n", *r.Summary.New)
 	}
-	fmt.Fprintf(b, "\n%d files, %d objects, %d controls.\n", r.Scan.Files, r.Scan.Objects, r.Scan.Controls)
+	fmt.Fprintf(p, "\n%d files, %d objects, %d controls.\n", r.Scan.Files, r.Scan.Objects, r.Scan.Controls)
 }
 
-// section writes the failures of one severity and returns how many did not fit.
-func section(b *strings.Builder, r *report.Report, severity string, limit int) int {
-	var rows []string
-	for i := range r.Findings {
-		f := &r.Findings[i]
-		if f.Verdict == "fail" && f.Severity == severity {
-			rows = append(rows, row(f))
+// section writes a table of the findings that belong to it.
+func (p *page) section(open, title string, findings []report.Finding, belongs func(*report.Finding) bool) {
+	n := 0
+	for i := range findings {
+		if belongs(&findings[i]) {
+			n++
 		}
 	}
-	if len(rows) == 0 {
-		return 0
+	start := fmt.Sprintf("\n%s<summary>%d %s</summary>\n\n| where | what | fix |\n|---|---|---|\n", open, n, title)
+	if n == 0 || p.Len()+len(start)+reserve > p.limit {
+		p.left += n
+		return
 	}
-	open := ""
-	if severity == "critical" || severity == "high" {
-		open = " open"
-	}
-	fmt.Fprintf(b, "\n<details%s><summary>%d %s</summary>\n\n| where | what | fix |\n|---|---|---|\n", open, len(rows), severity)
-	left := 0
-	for _, line := range rows {
-		if b.Len()+len(line) > limit {
-			left++
-			continue
+	p.WriteString(start)
+	for i := range findings {
+		if belongs(&findings[i]) {
+			p.row(row(&findings[i]))
 		}
-		b.WriteString(line)
 	}
-	b.WriteString("\n</details>\n")
-	return left
+	p.WriteString("\n</details>\n")
+}
+
+func (p *page) gaps(gaps []report.Gap) {
+	if len(gaps) == 0 {
+		return
+	}
+	p.WriteString("\n### Could not be read\n\n")
+	for _, g := range gaps {
+		where := ""
+		if g.File != "" {
+			where = " (" + place(report.Location{File: g.File, Line: g.Line}) + ")"
+		}
+		p.row("* **" + strings.TrimSpace(escape(g.What, maxName)) + "**" + where + ": " + escape(g.Why, maxText) + "\n")
+	}
 }
 
 func row(f *report.Finding) string {
@@ -88,19 +121,39 @@ func row(f *report.Finding) string {
 	if f.Container != "" {
 		who += " [" + f.Container + "]"
 	}
+	where := make([]string, 0, 2)
+	for _, part := range []string{place(f.Location), escape(who, maxName)} {
+		if part != "" {
+			where = append(where, part)
+		}
+	}
 	mark := ""
 	if f.Baseline == "new" {
 		mark = " **new**"
 	}
-	return fmt.Sprintf("| `%s:%d`<br>%s | **%s**%s<br>%s | %s |\n", code(f.Location.File), f.Location.Line, escape(who), escape(f.Control), mark, escape(f.Message), escape(f.Fix.Text))
+	return fmt.Sprintf("| %s | **%s**%s<br>%s | %s |\n", strings.Join(where, "<br>"), escape(f.Control, maxName), mark, escape(f.Message, maxText), escape(f.Fix.Text, maxText))
 }
 
-// escape makes text from strangers plain: no markup, no HTML, no mentions.
-func escape(s string) string {
-	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "<", "&lt;", ">", "&gt;", "*", "\\*", "_", "\\_", "`", "\\`", "[", "\\[", "]", "\\]", "#", "\\#", "@", "@\u200b", "!", "\\!").Replace(report.Clean(s))
+// place is file and line as code. Where a name holds what ends code or a cell,
+// HTML stands for the backquotes.
+func place(l report.Location) string {
+	if l.File == "" {
+		return ""
+	}
+	l.File = report.Clip(l.File, maxName)
+	if text := report.Place(l); !strings.ContainsAny(text, "`|\\") {
+		return "`" + text + "`"
+	}
+	return "<code>" + escape(report.Place(l), maxName) + "</code>"
 }
 
-// code makes text safe within backquotes in a table.
-func code(s string) string {
-	return strings.NewReplacer("`", "'", "|", "\\|").Replace(report.Clean(s))
-}
+// plain turns all that means something in Markdown, or to a code host, into
+// text: markup, HTML, formulas, mentions, references and links.
+var plain = strings.NewReplacer(
+	"&", "&amp;", "<", "&lt;", ">", "&gt;", "$", "&#36;",
+	"://", "&#58;//", "www.", "www&#46;", "@", "@\u200b", "#", "\\#\u200b",
+	"\\", "\\\\", "|", "\\|", "*", "\\*", "_", "\\_", "`", "\\`", "~", "\\~", "[", "\\[", "]", "\\]", "!", "\\!",
+)
+
+// escape makes text from strangers plain, and not too long.
+func escape(s string, most int) string { return plain.Replace(report.Clip(s, most)) }

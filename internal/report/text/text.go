@@ -107,13 +107,23 @@ func (p *page) paint(code, s string) string {
 
 func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
 
-// wrapped writes text broken into lines behind an indent; only the first line
-// may have a label.
+// The lengths to which texts from strangers are cut, in characters. What the
+// report holds beyond them, the other formats have.
+const (
+	maxName = 300
+	maxText = 2000
+)
+
+// name is a name from a stranger, made harmless.
+func name(s string) string { return report.Clip(s, maxName) }
+
+// wrapped writes text broken into lines behind an indent. A word that is
+// longer than a line stays whole, so that it can be copied.
 func (p *page) wrapped(indent int, code, text string) {
 	room := p.width - indent
 	prefix := strings.Repeat(" ", indent)
 	line := ""
-	for word := range strings.FieldsSeq(report.Clean(text)) {
+	for word := range strings.FieldsSeq(report.Clip(text, maxText)) {
 		if line != "" && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > room {
 			p.line("%s%s", prefix, p.paint(code, line))
 			line = ""
@@ -129,7 +139,11 @@ func (p *page) wrapped(indent int, code, text string) {
 }
 
 func (p *page) group(g *object) {
-	p.line("%s  %s", p.paint(bold, report.Clean(g.name)), p.paint(dim, report.Clean(g.file)))
+	if file := name(g.file); file != "" && g.file != g.name {
+		p.line("%s  %s", p.paint(bold, name(g.name)), p.paint(dim, file))
+	} else {
+		p.line("%s", p.paint(bold, cmp.Or(name(g.name), "the input as a whole")))
+	}
 	for _, f := range g.findings {
 		mark := ""
 		if f.Baseline == "new" {
@@ -137,25 +151,31 @@ func (p *page) group(g *object) {
 		}
 		container := ""
 		if f.Container != "" {
-			container = " [" + report.Clean(f.Container) + "]"
+			container = " [" + name(f.Container) + "]"
 		}
-		p.line("  %s %s%s%s  %s", p.paint(severityColour[f.Severity], fmt.Sprintf("%-8s", f.Severity)), p.paint(bold, f.Control), container, mark, p.paint(dim, place(f.Location)))
+		p.at("  "+p.paint(severityColour[f.Severity], fmt.Sprintf("%-8s", name(f.Severity)))+" "+p.paint(bold, name(f.Control))+container+mark, f.Location)
 		p.wrapped(11, "", f.Message)
 		if f.Fix.Text != "" {
 			p.wrapped(11, green, "fix: "+f.Fix.Text)
 		}
 		for _, v := range f.Values {
-			p.wrapped(11, dim, fmt.Sprintf("value %s = %s (%s)", v.Key, v.Value, v.From))
+			from := ""
+			if v.From != "" {
+				from = " (" + v.From + ")"
+			}
+			p.wrapped(11, dim, "value "+v.Key+" = "+v.Value+from)
 		}
 	}
 	p.line("")
 }
 
-func place(l report.Location) string {
-	if l.Line == 0 {
-		return report.Clean(l.File)
+// at writes a line and behind it the place it is about, if there is one.
+func (p *page) at(text string, l report.Location) {
+	l.File = name(l.File)
+	if place := report.Place(l); place != "" {
+		text += "  " + p.paint(dim, place)
 	}
-	return fmt.Sprintf("%s:%d", report.Clean(l.File), l.Line)
+	p.line("%s", text)
 }
 
 // aside lists what is neither failure nor summary: unknowns, waivers, passes.
@@ -173,11 +193,14 @@ func (p *page) aside(findings []report.Finding) {
 				p.line("%s", p.paint(bold, part.head))
 				first = false
 			}
-			who := f.Object.String()
+			who := name(f.Object.String())
 			if f.Container != "" {
-				who += " [" + f.Container + "]"
+				who += " [" + name(f.Container) + "]"
 			}
-			p.line("  %s  %s  %s", f.Control, report.Clean(who), p.paint(dim, place(f.Location)))
+			if who != "" {
+				who = "  " + who
+			}
+			p.at("  "+name(f.Control)+who, f.Location)
 			switch {
 			case f.Verdict == "unknown":
 				p.wrapped(4, "", f.Message)
@@ -208,11 +231,7 @@ func (p *page) gaps(gaps []report.Gap) {
 	}
 	p.line("%s", p.paint(bold, "Could not be read"))
 	for _, g := range gaps {
-		where := ""
-		if g.File != "" {
-			where = "  " + p.paint(dim, place(report.Location{File: g.File, Line: g.Line}))
-		}
-		p.line("  %s%s", report.Clean(g.What), where)
+		p.at("  "+name(g.What), report.Location{File: g.File, Line: g.Line})
 		p.wrapped(4, "", g.Why)
 	}
 	p.line("")
@@ -232,7 +251,7 @@ func (p *page) podSecurity(levels []report.PodSecurity) {
 			parts = append(parts, fmt.Sprintf("%d %s", counts[level], level))
 		}
 	}
-	p.line("%s  %s (version %s)", p.paint(bold, "Pod Security"), strings.Join(parts, ", "), levels[0].Version)
+	p.line("%s  %s (version %s)", p.paint(bold, "Pod Security"), strings.Join(parts, ", "), name(levels[0].Version))
 }
 
 func (p *page) summary(r *report.Report) {
@@ -247,8 +266,11 @@ func (p *page) summary(r *report.Report) {
 		}
 	}
 	found := p.paint(green, "nothing found")
-	if len(parts) > 0 {
+	switch {
+	case len(parts) > 0:
 		found = strings.Join(parts, ", ")
+	case r.Summary.Unknown > 0 || len(r.Gaps) > 0:
+		found = p.paint(yellow, "nothing found, but not everything could be told")
 	}
 	p.line("%s      %s", p.paint(bold, "Findings"), found)
 	rest := fmt.Sprintf("%d passed, %d waived, %d unknown", r.Summary.Pass, r.Summary.Waived, r.Summary.Unknown)
@@ -258,7 +280,7 @@ func (p *page) summary(r *report.Report) {
 	p.line("              %s", rest)
 	p.line("%s       %s", p.paint(bold, "Scanned"), scanned(r))
 	if c.Total() > 0 {
-		p.line("%s          redoubt controls %s", p.paint(bold, "Next"), worst(r.Findings))
+		p.line("%s          redoubt controls %s", p.paint(bold, "Next"), name(worst(r.Findings)))
 	}
 }
 
@@ -266,7 +288,7 @@ func scanned(r *report.Report) string {
 	text := fmt.Sprintf("%d files, %d objects, %d pod templates, %d controls", r.Scan.Files, r.Scan.Objects, r.Scan.PodTemplates, r.Scan.Controls)
 	reasons := make([]string, 0, len(r.Scan.Skipped))
 	for reason, n := range r.Scan.Skipped {
-		reasons = append(reasons, fmt.Sprintf("%d %s", n, reason))
+		reasons = append(reasons, fmt.Sprintf("%d %s", n, name(reason)))
 	}
 	slices.Sort(reasons)
 	if len(reasons) > 0 {

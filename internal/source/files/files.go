@@ -63,11 +63,20 @@ func Walk(ctx context.Context, paths []string, opts Options) (Found, error) {
 	if opts.MaxFiles == 0 {
 		opts.MaxFiles = defaultMaxFiles
 	}
-	w := &walker{ctx: ctx, opts: opts, seen: make(map[string]bool), found: Found{Skipped: make(map[string]int)}}
+	for _, glob := range opts.Exclude {
+		if _, err := filepath.Match(glob, ""); err != nil {
+			return Found{}, fmt.Errorf("exclude %q: not a valid pattern", glob)
+		}
+	}
+	w := &walker{
+		ctx: ctx, opts: opts, seen: make(map[string]bool), links: make(map[string]string),
+		found: Found{Skipped: make(map[string]int)},
+	}
 	var errs []error
 	for _, p := range paths {
 		errs = append(errs, w.start(p))
 	}
+	w.dropLinks()
 	slices.SortStableFunc(w.found.Units, func(a, b Unit) int { return strings.Compare(a.Path, b.Path) })
 	w.found.Units = slices.CompactFunc(w.found.Units, func(a, b Unit) bool { return a.Path == b.Path && a.Kind == b.Kind })
 	return w.found, errors.Join(errs...)
@@ -81,6 +90,34 @@ type walker struct {
 	seen map[string]bool
 	// top is the folder being walked, links resolved.
 	top string
+	// links are the files found through symbolic links, with their targets.
+	links map[string]string
+}
+
+// dropLinks removes links to files that are found anyhow, as in the folders a
+// cluster mounts from a ConfigMap.
+func (w *walker) dropLinks() {
+	if len(w.links) == 0 {
+		return
+	}
+	seen := make(map[string]bool)
+	for _, u := range w.found.Units {
+		if w.links[u.Path] != "" {
+			continue
+		}
+		if real, err := filepath.EvalSymlinks(filepath.FromSlash(u.Path)); err == nil {
+			seen[real] = true
+		}
+	}
+	w.found.Units = slices.DeleteFunc(w.found.Units, func(u Unit) bool {
+		target := w.links[u.Path]
+		if target == "" || u.Named {
+			return false
+		}
+		second := seen[target]
+		seen[target] = true
+		return second
+	})
 }
 
 func (w *walker) add(k Kind, path string, named bool) { //nolint:revive // named is a field of the unit
@@ -92,6 +129,10 @@ func (w *walker) start(path string) error {
 		w.add(Stdin, "-", true)
 		return nil
 	}
+	if path == "" {
+		return errors.New("an empty path was given; name a file or a folder")
+	}
+	path = filepath.Clean(path)
 	info, err := os.Stat(path)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -104,7 +145,7 @@ func (w *walker) start(path string) error {
 		return nil
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s: neither a file nor a folder", path)
+		return fmt.Errorf("%s: neither a file nor a folder; what comes through a pipe is read from -", path)
 	}
 	if w.top, err = filepath.EvalSymlinks(path); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
@@ -112,6 +153,9 @@ func (w *walker) start(path string) error {
 	ignored := &ignorer{off: w.opts.NoGitignore, exclude: w.opts.Exclude}
 	if err := ignored.above(path); err != nil {
 		return err
+	}
+	if ignored.gitignored(path, true) {
+		ignored.patterns = nil // who names a folder wants it read
 	}
 	return w.dir(path, ignored, 0)
 }
@@ -127,8 +171,14 @@ func kindOf(path string) Kind {
 	return Manifest
 }
 
+// besides are endings of files that belong to a Dockerfile, or are about one.
+var besides = map[string]bool{
+	".dockerignore": true, ".yaml": true, ".yml": true, ".json": true, ".md": true, ".txt": true, ".go": true, ".py": true, ".js": true,
+	".ts": true, ".rb": true, ".sh": true, ".html": true, ".rst": true, ".tgz": true, ".gz": true, ".tmpl": true, ".j2": true, ".erb": true,
+}
+
 func isDockerfile(name string) bool {
-	return name == "dockerfile" || name == "containerfile" || strings.HasPrefix(name, "dockerfile.") ||
+	return name == "dockerfile" || name == "containerfile" || strings.HasPrefix(name, "dockerfile.") && !besides[filepath.Ext(name)] ||
 		strings.HasSuffix(name, ".dockerfile") || strings.HasSuffix(name, ".containerfile")
 }
 
@@ -154,8 +204,7 @@ func (w *walker) dir(path string, ignored *ignorer, depth int) error {
 		return err
 	}
 	if depth > maxDepth {
-		w.found.Skipped["folder nested too deep"]++
-		return nil
+		return fmt.Errorf("%s: folders are nested deeper than %d; name a folder further down", path, maxDepth)
 	}
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil || w.seen[resolved] {
@@ -169,11 +218,11 @@ func (w *walker) dir(path string, ignored *ignorer, depth int) error {
 	if ignored, err = ignored.enter(path, entries); err != nil {
 		return err
 	}
-	if has(entries, "Chart.yaml") {
+	if has(path, entries, "Chart.yaml") {
 		w.add(Chart, path, depth == 0)
 		return nil
 	}
-	if has(entries, "kustomization.yaml", "kustomization.yml", "Kustomization") {
+	if has(path, entries, "kustomization.yaml", "kustomization.yml", "Kustomization") {
 		w.add(Kustomization, path, depth == 0)
 	}
 	for _, e := range entries {
@@ -184,8 +233,17 @@ func (w *walker) dir(path string, ignored *ignorer, depth int) error {
 	return nil
 }
 
-func has(entries []fs.DirEntry, names ...string) bool {
-	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return !e.IsDir() && slices.Contains(names, e.Name()) })
+// has tells whether a folder has a file of one of the names. Pipes and devices
+// are no files: who opened one might wait forever.
+func has(dir string, entries []fs.DirEntry, names ...string) bool {
+	return slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		return slices.Contains(names, e.Name()) && (e.Type().IsRegular() || e.Type()&fs.ModeSymlink != 0 && isRegular(filepath.Join(dir, e.Name())))
+	})
+}
+
+func isRegular(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func (w *walker) entry(dir string, e fs.DirEntry, ignored *ignorer, depth int) error {
@@ -208,19 +266,34 @@ func (w *walker) entry(dir string, e fs.DirEntry, ignored *ignorer, depth int) e
 			return nil
 		}
 		return w.dir(path, ignored, depth+1)
-	case !mode.IsRegular():
-	case isDockerfile(strings.ToLower(e.Name())):
-		w.add(Dockerfile, path, false)
-	case e.Name() == configName:
-	case isManifest(e.Name()):
-		w.add(Manifest, path, false)
-	case strings.HasSuffix(e.Name(), ".tgz"):
-		w.add(Chart, path, false)
+	case mode.IsRegular():
+		w.file(path, e)
 	}
 	if len(w.found.Units) > w.opts.MaxFiles {
 		return fmt.Errorf("more than %d files below the paths; name fewer folders", w.opts.MaxFiles)
 	}
 	return nil
+}
+
+func (w *walker) file(path string, e fs.DirEntry) {
+	name := strings.ToLower(e.Name())
+	switch {
+	case isDockerfile(name):
+		w.add(Dockerfile, path, false)
+	case e.Name() == configName:
+		return
+	case isManifest(name):
+		w.add(Manifest, path, false)
+	case strings.HasSuffix(name, ".tgz"):
+		w.add(Chart, path, false)
+	default:
+		return
+	}
+	if e.Type()&fs.ModeSymlink != 0 {
+		if target, err := filepath.EvalSymlinks(path); err == nil {
+			w.links[filepath.ToSlash(path)] = target
+		}
+	}
 }
 
 // follow resolves a symbolic link. Links that lead out of the named folder or
@@ -231,7 +304,7 @@ func (w *walker) follow(path string) (fs.FileInfo, bool) {
 		w.found.Skipped["symbolic link to nowhere"]++
 		return nil, false
 	}
-	if target != w.top && !strings.HasPrefix(target, w.top+string(filepath.Separator)) {
+	if target != w.top && !strings.HasPrefix(target, strings.TrimSuffix(w.top, string(filepath.Separator))+string(filepath.Separator)) {
 		w.found.Skipped["symbolic link out of the folder"]++
 		return nil, false
 	}

@@ -1,9 +1,10 @@
 package files
 
 import (
-	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,8 +20,11 @@ type ignorer struct {
 	patterns []gitignore.Pattern
 }
 
-// maxIgnoreLines bounds a .gitignore file.
-const maxIgnoreLines = 10_000
+// The bounds of a .gitignore file.
+const (
+	maxIgnoreLines = 10_000
+	maxIgnoreBytes = 1 << 20
+)
 
 // above reads the .gitignore files from the root of the work tree down to the
 // parent of path.
@@ -53,7 +57,7 @@ func (g *ignorer) above(path string) error {
 
 // enter returns the patterns in force within a folder.
 func (g *ignorer) enter(path string, entries []fs.DirEntry) (*ignorer, error) {
-	if g.off || !has(entries, ".gitignore") {
+	if g.off || !has(path, entries, ".gitignore") {
 		return g, nil
 	}
 	inner := &ignorer{exclude: g.exclude, patterns: append([]gitignore.Pattern(nil), g.patterns...)}
@@ -65,22 +69,33 @@ func (g *ignorer) enter(path string, entries []fs.DirEntry) (*ignorer, error) {
 }
 
 func (g *ignorer) read(dir string) error {
-	f, err := os.Open(filepath.Join(dir, ".gitignore"))
+	name := filepath.Join(dir, ".gitignore")
+	if !isRegular(name) {
+		return nil
+	}
+	f, err := os.Open(name)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		return fmt.Errorf("read .gitignore: %w", err)
+		return fmt.Errorf("%s: %w; make it readable, or pass --no-gitignore", name, errors.Unwrap(err))
 	}
 	defer f.Close() //nolint:errcheck // only read
-	lines := bufio.NewScanner(f)
-	for n := 0; lines.Scan() && n < maxIgnoreLines; n++ {
-		line := strings.TrimRight(lines.Text(), " \r")
+	data, err := io.ReadAll(io.LimitReader(f, maxIgnoreBytes+1))
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, errors.Unwrap(err))
+	}
+	if len(data) > maxIgnoreBytes || bytes.Count(data, []byte("\n")) > maxIgnoreLines {
+		return fmt.Errorf("%s: more than %d lines or %d KiB; shorten it, or pass --no-gitignore", name, maxIgnoreLines, maxIgnoreBytes>>10)
+	}
+	domain := segments(dir)
+	for line := range strings.Lines(strings.TrimPrefix(string(data), "\ufeff")) {
+		line = strings.TrimRight(line, "\r\n")
+		if !strings.HasSuffix(line, "\\ ") {
+			line = strings.TrimRight(line, " ")
+		}
 		if line != "" && !strings.HasPrefix(line, "#") {
-			g.patterns = append(g.patterns, gitignore.ParsePattern(line, segments(dir)))
+			g.patterns = append(g.patterns, gitignore.ParsePattern(line, domain))
 		}
 	}
-	return lines.Err()
+	return nil
 }
 
 func segments(abs string) []string {
@@ -94,6 +109,10 @@ func (g *ignorer) match(path string, isDir bool) bool { //nolint:revive // the p
 			return true
 		}
 	}
+	return g.gitignored(path, isDir)
+}
+
+func (g *ignorer) gitignored(path string, isDir bool) bool { //nolint:revive // the pattern library asks for it
 	if len(g.patterns) == 0 {
 		return false
 	}

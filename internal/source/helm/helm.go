@@ -4,13 +4,13 @@
 package helm
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -44,6 +44,8 @@ type Source struct {
 	// are the chart's name and "default".
 	Release, Namespace string
 	Limits             decode.Limits
+	// Timeout bounds the rendering; 0 means 20 seconds.
+	Timeout time.Duration
 
 	broken []*decode.Error
 }
@@ -53,6 +55,8 @@ const (
 	maxFiles    = 20_000
 	maxRendered = 64 << 20
 	timeout     = 20 * time.Second
+	// maxUnpacked bounds an archive and those within it, unpacked.
+	maxUnpacked = 128 << 20
 )
 
 // Read renders the chart. What does not render becomes a gap.
@@ -66,7 +70,7 @@ func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
 }
 
 func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
-	files, err := s.load()
+	files, folder, err := s.load()
 	if err != nil {
 		return s.fail("", 0, err, "")
 	}
@@ -76,7 +80,11 @@ func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
 	}
 	c, err := loader.LoadFiles(files)
 	if err != nil {
-		return s.fail("Chart.yaml", 0, err, "")
+		file := "Chart.yaml"
+		if !folder {
+			file = ""
+		}
+		return s.fail(file, 0, err, "")
 	}
 	if missing := missingDependencies(c); len(missing) > 0 {
 		inv.AddGap(inventory.Gap{
@@ -88,11 +96,11 @@ func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
 	if err != nil {
 		return err
 	}
-	rendered, marked, top, err := s.render(ctx, c, files, values)
-	if err != nil {
+	r := &rendering{origins: origins, sources: sources(c), folders: folders(files)}
+	if err := s.render(ctx, c, files, values, r); err != nil {
 		return err
 	}
-	return s.objects(inv, c, &rendering{plain: rendered, marked: marked, top: top, origins: origins})
+	return s.objects(inv, c, r)
 }
 
 // fail makes a fault of the chart. file is relative to the chart.
@@ -101,27 +109,36 @@ func (s *Source) fail(file string, line int32, err error, hint string) *decode.E
 	if file != "" {
 		name = path.Join(s.Path, file)
 	}
-	return &decode.Error{File: name, Line: line, Msg: strings.Join(strings.Fields(err.Error()), " "), Hint: hint}
+	return &decode.Error{File: name, Line: line, Msg: plainMessage(err), Hint: hint}
 }
 
-// load reads the files of the chart.
-func (s *Source) load() ([]*archive.BufferedFile, error) {
+// load reads the files of the chart. The second result is false for an archive.
+func (s *Source) load() ([]*archive.BufferedFile, bool, error) {
 	info, err := os.Stat(s.Path)
 	if err != nil {
-		return nil, err
+		return nil, false, errors.Unwrap(err)
 	}
-	if !info.IsDir() {
-		if info.Size() > maxChart {
-			return nil, fmt.Errorf("the archive is larger than %d MiB", maxChart>>20)
-		}
-		f, err := os.Open(s.Path)
+	if info.IsDir() {
+		files, err := loadFolder(s.Path)
 		if err != nil {
-			return nil, err
+			return nil, true, err
 		}
-		defer f.Close() //nolint:errcheck // only read
-		return archive.LoadArchiveFiles(f)
+		left := int64(maxUnpacked)
+		return files, true, checkNested(files, &left)
 	}
-	return loadFolder(s.Path)
+	if !info.Mode().IsRegular() {
+		return nil, false, errors.New("neither a folder nor an archive")
+	}
+	if info.Size() > maxChart {
+		return nil, false, fmt.Errorf("the archive is larger than %d MiB", maxChart>>20)
+	}
+	data, err := os.ReadFile(s.Path)
+	if err != nil {
+		return nil, false, errors.Unwrap(err)
+	}
+	left := int64(maxUnpacked)
+	files, err := unpack(data, &left)
+	return files, false, err
 }
 
 // loadFolder reads a folder; os.Root keeps links from leading out of it.
@@ -237,41 +254,48 @@ type rendering struct {
 	plain, marked map[string]string
 	top           common.Values
 	origins       map[string]string
+	// sources are the texts of the templates, by the path the engine uses.
+	sources map[string][][]byte
+	// folders are those of subcharts that lie in a folder of another name, by
+	// the folder the engine takes.
+	folders map[string]string
 }
 
 // render renders the chart twice: as it is, and with a marker at the end of
 // lines, by which lines of the output are traced to lines of the templates.
-func (s *Source) render(ctx context.Context, c *chart.Chart, files []*archive.BufferedFile, values map[string]any) (map[string]string, map[string]string, common.Values, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+func (s *Source) render(ctx context.Context, c *chart.Chart, files []*archive.BufferedFile, values map[string]any, r *rendering) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.Timeout, timeout))
 	defer cancel()
 	if err := chartutil.ProcessDependencies(c, values); err != nil {
-		return nil, nil, nil, s.fail("Chart.yaml", 0, err, "")
+		return s.fail("Chart.yaml", 0, err, "")
 	}
+	maps.Copy(r.sources, sources(c))
 	release := common.ReleaseOptions{Name: cmp.Or(s.Release, c.Name()), Namespace: cmp.Or(s.Namespace, "default"), Revision: 1, IsInstall: true}
-	top, err := util.ToRenderValues(c, values, release, nil)
+	top, err := util.ToRenderValuesWithSchemaValidation(c, values, release, nil, !closed(c))
 	if err != nil {
-		return nil, nil, nil, s.fail("values.yaml", 0, err, "pass what is missing with --values or --set")
+		return s.fail("values.yaml", 0, err, "pass what is missing with --values or --set")
 	}
-	plain, broken, err := s.withoutBroken(ctx, c, top)
-	if err != nil {
-		return nil, nil, nil, err
+	r.top = top
+	guardTemplates(c)
+	if r.plain, s.broken, err = s.withoutBroken(ctx, c, top); err != nil {
+		return err
 	}
-	s.broken = broken
 	twin, err := loader.LoadFiles(mark(files))
 	if err != nil {
-		return plain, nil, top, nil //nolint:nilerr // positions get coarser, nothing else
-	}
-	for _, f := range broken {
-		empty(twin, strings.TrimPrefix(f.File, s.Path+"/"))
+		return nil //nolint:nilerr // positions get coarser, nothing else
 	}
 	if err := chartutil.ProcessDependencies(twin, values); err != nil {
-		return plain, nil, top, nil //nolint:nilerr // positions get coarser, nothing else
+		return nil //nolint:nilerr // positions get coarser, nothing else
 	}
-	marked, err := bounded(ctx, twin, top)
-	if err != nil {
-		return plain, nil, top, nil //nolint:nilerr // positions get coarser, nothing else
+	guardTemplates(twin)
+	for _, f := range s.broken {
+		empty(twin, strings.TrimPrefix(f.File, s.Path+"/"))
+		f.File = path.Join(s.Path, r.onDisk(strings.TrimPrefix(f.File, s.Path+"/")))
 	}
-	return plain, marked, top, nil
+	if marked, err := s.bounded(ctx, twin, top); err == nil {
+		r.marked = marked
+	}
+	return nil
 }
 
 // maxBroken bounds how many failing templates of a chart are left out.
@@ -282,13 +306,13 @@ const maxBroken = 30
 func (s *Source) withoutBroken(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, []*decode.Error, error) {
 	var broken []*decode.Error
 	for {
-		plain, err := bounded(ctx, c, top)
+		plain, err := s.bounded(ctx, c, top)
 		if err == nil {
 			return plain, broken, nil
 		}
 		fault := s.templateError(err)
 		file := strings.TrimPrefix(fault.File, s.Path+"/")
-		if errors.Is(err, errTimeout) || len(broken) >= maxBroken || !empty(c, file) {
+		if errors.Is(err, errTimeout) || errors.Is(err, errMemory) || len(broken) >= maxBroken || !empty(c, file) {
 			return nil, nil, fault
 		}
 		broken = append(broken, fault)
@@ -311,29 +335,35 @@ func empty(c *chart.Chart, file string) bool {
 	return false
 }
 
-var errTimeout = fmt.Errorf("rendering takes longer than %s: a template runs without end", timeout)
+var errTimeout = errors.New("rendering takes too long: a template runs without end")
 
-// bounded renders in a goroutine that is left behind when the time is up: the
-// template engine can not be stopped from outside everywhere.
-func bounded(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, error) {
+// bounded renders in a goroutine. When the time is up or the memory used, the
+// goroutine ends at its next call of a function that is guarded; a template
+// that calls none is left behind.
+func (s *Source) bounded(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, error) {
 	type outcome struct {
 		out map[string]string
 		err error
 	}
 	done := make(chan outcome, 1)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go watchMemory(ctx, func() { cancel(errMemory) })
 	go func() {
 		defer func() {
 			if r := recover(); r != nil {
 				done <- outcome{nil, fmt.Errorf("the template engine gave up: %v", r)}
 			}
 		}()
-		out, err := engine.Engine{}.RenderWithContext(ctx, c, top)
+		out, err := engine.Engine{CustomTemplateFuncs: newGuard(ctx).functions()}.RenderWithContext(ctx, c, top)
 		done <- outcome{out, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return nil, errTimeout
 	case o := <-done:
+		if ctx.Err() != nil {
+			break
+		}
 		size := 0
 		for _, text := range o.out {
 			size += len(text)
@@ -343,6 +373,10 @@ func bounded(ctx context.Context, c *chart.Chart, top common.Values) (map[string
 		}
 		return o.out, o.err
 	}
+	if errors.Is(context.Cause(ctx), errMemory) {
+		return nil, errMemory
+	}
+	return nil, errTimeout
 }
 
 var templatePlace = regexp.MustCompile(`([\w.-]+/[^\s:()]+\.(?:ya?ml|tpl|txt|json)):(\d+)`)
@@ -374,15 +408,22 @@ func (s *Source) objects(inv *inventory.Inventory, c *chart.Chart, r *rendering)
 			continue
 		}
 		_, file, _ := strings.Cut(name, "/")
-		origin := &inventory.Origin{Kind: inventory.FromHelm, File: path.Join(s.Path, file), Root: s.Path}
+		origin := &inventory.Origin{Kind: inventory.FromHelm, File: path.Join(s.Path, r.onDisk(file)), Root: s.Path}
 		res, err := decode.File([]byte(r.plain[name]), origin, s.Limits)
-		source := templateSource(c, file)
+		source := r.sources[file]
 		lines := traceLines(r.plain[name], r.marked[name], file, source)
 		for _, f := range decode.Faults(err) {
 			f.File, f.Line = origin.File, lines.at(f.Line)
 			f.Hint = "the rendered template is not valid; helm template shows it"
 			errs = append(errs, f)
 		}
+		res.Objects = slices.DeleteFunc(res.Objects, func(o *inventory.Object) bool {
+			test := isTest(o.Annotations().Get("helm.sh/hook").Str())
+			if test {
+				inv.Skip("test of a chart")
+			}
+			return test
+		})
 		for _, o := range res.Objects {
 			relocate(o.Root, lines, source)
 		}
@@ -396,19 +437,4 @@ func (s *Source) objects(inv *inventory.Inventory, c *chart.Chart, r *rendering)
 		inv.Add(res.Objects...)
 	}
 	return errors.Join(errs...)
-}
-
-// templateSource is the text of a template, by its path in the chart.
-func templateSource(c *chart.Chart, file string) [][]byte {
-	for _, t := range c.Templates {
-		if t.Name == file {
-			return bytes.Split(t.Data, []byte("\n"))
-		}
-	}
-	for _, d := range c.Dependencies() {
-		if rest, ok := strings.CutPrefix(file, "charts/"+d.Name()+"/"); ok {
-			return templateSource(d, rest)
-		}
-	}
-	return nil
 }

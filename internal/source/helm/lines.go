@@ -21,7 +21,10 @@ var (
 	// markable are lines that end a plain key, value or list item, so that a
 	// comment after them changes nothing.
 	markable = regexp.MustCompile(`^\s*(-\s+)?[A-Za-z0-9_./-]+:(\s.*)?$`)
-	opening  = regexp.MustCompile(`:\s*[|>][-+0-9]*\s*$|:\s*["'][^"']*$`)
+	// filling are lines of a template that are one action and put text in.
+	filling = regexp.MustCompile(`^\s*(-\s+)?\{\{-?\s*.*\}\}\s*$`)
+	control = regexp.MustCompile(`\{\{-?\s*(if|else|end|range|with|define|block|break|continue|/\*|\$[A-Za-z0-9_]*\s*:?=)`)
+	opening = regexp.MustCompile(`:\s*[|>][-+0-9]*\s*$|:\s*["'][^"']*$`)
 )
 
 // mark appends a marker to lines of the templates. Lines of block scalars and
@@ -58,7 +61,7 @@ func markLines(data []byte, file int) []byte {
 			block = indent
 			continue
 		}
-		if markable.MatchString(text) && !strings.HasSuffix(strings.TrimSpace(text), "-}}") {
+		if (markable.MatchString(text) || filling.MatchString(text) && !control.MatchString(text)) && !strings.HasSuffix(strings.TrimSpace(text), "-}}") {
 			lines[i] = fmt.Appendf(nil, "%s%s%d:%d@", text, marker, file, i+1)
 		}
 	}
@@ -87,19 +90,73 @@ func traceLines(plain, marked, _ string, source [][]byte) lineMap {
 		return align(lines, source)
 	}
 	own, found := ownMarker(twins, source)
-	last := int32(1)
-	for i, line := range twins {
-		if m := markerForm.FindStringSubmatch(line); m != nil && found && m[1] == own {
-			if n, err := strconv.ParseInt(m[2], 10, 32); err == nil {
-				last = int32(n)
-			}
-		}
-		out[i] = last
-	}
 	if !found {
 		return align(lines, source)
 	}
+	last, from := int32(1), 0
+	for i, line := range twins {
+		n := markedLine(line, own, len(source))
+		if n == 0 {
+			continue
+		}
+		between(lines[from:i+1], out[from:i+1], source, last, n)
+		out[i] = n
+		last, from = n, i+1
+	}
+	between(lines[from:], out[from:], source, last, int32(len(source))) //nolint:gosec // a line number fits
 	return out
+}
+
+// markedLine is the line of the template that a marker names, 0 if there is no
+// marker of the template.
+func markedLine(line, own string, lines int) int32 {
+	for _, m := range markerForm.FindAllStringSubmatch(line, -1) {
+		if n, err := strconv.ParseInt(m[2], 10, 32); err == nil && m[1] == own && n >= 1 && int(n) <= lines {
+			return int32(n)
+		}
+	}
+	return 0
+}
+
+// between places the lines of the output that come before one with a marker. A
+// line that stands in the template, after the last marker, is there; others
+// were put in by an action: by that of the next marker, if there it has one.
+func between(lines []string, out lineMap, source [][]byte, last, next int32) {
+	at := last
+	for i, line := range lines {
+		if n := lineWithKey(line, source, at, next); n > 0 {
+			at = n
+		} else if strings.TrimSpace(line) != "" && at == last {
+			at = fillingAfter(source, last, next)
+		}
+		out[i] = at
+	}
+}
+
+// lineWithKey looks for the line of the template, after from and up to to, with
+// the key of a line of the output.
+func lineWithKey(line string, source [][]byte, from, to int32) int32 {
+	key, _, ok := strings.Cut(strings.TrimSpace(line), ":")
+	if !ok || key == "" {
+		return 0
+	}
+	for n := from + 1; n <= to; n++ {
+		if bytes.HasPrefix(bytes.TrimSpace(source[n-1]), []byte(key+":")) {
+			return n
+		}
+	}
+	return 0
+}
+
+// fillingAfter is the first line after from, up to to, with an action that puts
+// text in; from if there is none.
+func fillingAfter(source [][]byte, from, to int32) int32 {
+	for n := from + 1; n <= to; n++ {
+		if bytes.Contains(source[n-1], []byte("{{")) && !control.Match(source[n-1]) {
+			return n
+		}
+	}
+	return from
 }
 
 // ownMarker is the file number of the template itself, as opposed to those of

@@ -108,21 +108,21 @@ func (s *Source) bytes(path string) ([]byte, error) {
 	in := s.Stdin
 	size := int64(0)
 	if path != "-" {
-		f, err := os.Open(path)
+		info, err := os.Stat(path)
 		if err != nil {
 			return nil, errors.Unwrap(err)
 		}
-		defer f.Close() //nolint:errcheck // only read
-		info, err := f.Stat()
-		if err != nil {
-			return nil, errors.Unwrap(err)
-		}
-		if !info.Mode().IsRegular() {
+		if !info.Mode().IsRegular() { // opening a pipe may wait forever
 			return nil, errors.New("not a regular file")
 		}
 		if size = info.Size(); size > s.Limits.Bytes {
 			return nil, fmt.Errorf("the file has %d MiB, more than the limit of %d MiB; raise --max-file-size, or split it", size>>20, s.Limits.Bytes>>20)
 		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, errors.Unwrap(err)
+		}
+		defer f.Close() //nolint:errcheck // only read
 		in = f
 	}
 	if in == nil {
