@@ -58,7 +58,11 @@ func (o *outputFlags) renderer(stdout io.Writer) (report.Renderer, error) {
 	case formatJSON:
 		return json.Renderer{}, nil
 	case formatSARIF:
-		return sarif.Renderer{}, nil
+		root, err := os.Getwd()
+		if err != nil {
+			return nil, fmt.Errorf("find the current folder: %w", err)
+		}
+		return sarif.Renderer{Root: filepath.ToSlash(root)}, nil
 	case formatJUnit:
 		return junit.Renderer{}, nil
 	case formatHTML:

@@ -178,20 +178,22 @@ func (b *builder) scalar(from *yaml.Node, to *inventory.Node) error {
 	plain := from.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	explicit := from.Style&yaml.TaggedStyle != 0
 	tag := from.ShortTag()
-	if want, ok := typedTags[tag]; explicit && ok {
+	want, typed := typedTags[tag]
+	switch {
+	case explicit && typed:
 		to.Kind, to.Text = resolvePlain(from.Value)
 		if to.Kind != want && (to.Kind != inventory.Int || want != inventory.Float) {
 			return b.fail(b.at(from), fmt.Sprintf("%q is no %s", from.Value, tag[2:]), "")
 		}
-	} else if explicit && tag == "!!binary" {
+	case explicit && tag == "!!binary":
 		raw, err := base64.StdEncoding.DecodeString(from.Value)
 		if err != nil {
 			return b.fail(b.at(from), fmt.Sprintf("!!binary value is not base64: %v", err), "")
 		}
 		to.Kind, to.Text = inventory.String, string(raw)
-	} else if explicit || !plain {
+	case explicit || !plain:
 		to.Kind, to.Text = inventory.String, from.Value
-	} else {
+	default:
 		to.Kind, to.Text = resolvePlain(from.Value)
 	}
 	if to.Kind == inventory.Float && to.Text == "" {

@@ -35,7 +35,7 @@ func FuzzYAML(f *testing.F) {
 		bounded(t, []byte(text), "a.yaml")
 		framed := []byte(yamlFrame + indent(text))
 		res := bounded(t, framed, "a.yaml")
-		if len(res.Objects) != 1 || !comparable(framed) {
+		if len(res.Objects) != 1 || !readWhole(framed) {
 			return
 		}
 		same(t, framed, res.Objects[0])
@@ -79,9 +79,9 @@ func indent(text string) string {
 // another type belongs.
 var loneTag = regexp.MustCompile(`!([\s,\]}]|$)`)
 
-// comparable tells whether kubectl reads the text as a whole: it takes only the
+// readWhole tells whether kubectl reads the text as a whole: it takes only the
 // first document of what stands between two "---".
-func comparable(text []byte) bool {
+func readWhole(text []byte) bool {
 	return !bytes.Contains(text, []byte("---")) && !bytes.Contains(text, []byte("...")) && !loneTag.Match(text)
 }
 

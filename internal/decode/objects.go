@@ -50,17 +50,13 @@ func (x *expander) expand(n *inventory.Node, path, apiVersion, kind string) {
 		}
 	}
 	for i, item := range items.All() {
-		if item.Kind != inventory.Map {
+		itemVersion, itemKind := typeOf(item)
+		untyped := itemVersion == "" && itemKind == ""
+		if item.Kind != inventory.Map || untyped && !isList {
 			continue
 		}
-		itemVersion, itemKind := typeOf(item)
-		if itemKind == "" && itemVersion == "" {
-			if !isList {
-				continue
-			}
-			if element != "" {
-				itemVersion, itemKind = apiVersion, element
-			}
+		if untyped && element != "" {
+			itemVersion, itemKind = apiVersion, element
 		}
 		if itemVersion == "" || itemKind == "" {
 			x.refuse(item, itemVersion, itemKind)

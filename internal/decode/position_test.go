@@ -47,9 +47,9 @@ func TestPositions(t *testing.T) {
 		{name: "an entry in JSON stands where its key does", file: "a.json", text: "{\n  \"apiVersion\": \"v1\", \"kind\": \"A\",\n  \"a\": {\n    \"b\" : [ 1,\n 2 ]\n}}", path: "a.b", want: "4:5"},
 		{name: "an item in JSON stands where it starts", file: "a.json", text: "{\n  \"apiVersion\": \"v1\", \"kind\": \"A\",\n  \"a\": {\n    \"b\" : [ 1,\n 2 ]\n}}", path: "a.b[1]", want: "5:2"},
 		{name: "keys on one line of JSON have columns", file: "a.json", text: `{"apiVersion":"v1","kind":"A","a":[{"b":1}]}`, path: "a[0].b", want: "1:37"},
-		{name: "columns in JSON count characters", file: "a.json", text: `{"apiVersion":"v1","kind":"A","é":"ü😀","b":1}`, path: "b", want: "1:41"},
+		{name: "columns in JSON count characters", file: "a.json", text: `{"apiVersion":"v1","kind":"A","é":"ü😀","b":1}`, path: "b", want: "1:40"},
 		{name: "the second value in JSON has its own place", file: "a.json", text: `{"apiVersion":"v1","kind":"A"}` + "\n\n  " + `{"apiVersion":"v1","kind":"B"}`, path: "", want: "3:3", object: 1},
-		{name: "JSON in a file named yaml has the same places", text: `{"apiVersion":"v1","kind":"A","é":"ü😀","b":1}`, path: "b", want: "1:41"},
+		{name: "JSON in a file named yaml has the same places", text: `{"apiVersion":"v1","kind":"A","é":"ü😀","b":1}`, path: "b", want: "1:40"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -74,9 +74,10 @@ func TestPositions(t *testing.T) {
 func TestDuplicateKeys(t *testing.T) {
 	t.Parallel()
 	const head = "apiVersion: v1\nkind: A\n"
-	many := head + "a:\n"
+	var many strings.Builder
+	many.WriteString(head + "a:\n")
 	for i := range 20 {
-		many += fmt.Sprintf("  k%d: 1\n", i)
+		fmt.Fprintf(&many, "  k%d: 1\n", i)
 	}
 	for _, c := range []struct {
 		name, text string
@@ -84,25 +85,39 @@ func TestDuplicateKeys(t *testing.T) {
 		value      string
 	}{
 		{name: "the last wins", text: head + "a: 1\nb: 2\na: 3\n", want: []inventory.Duplicate{{Path: "a", Line: 3, Column: 1, WinnerLine: 5}}, value: `{"a":3,"b":2}`},
-		{name: "each that is overruled is recorded", text: head + "a: 1\na: 2\na: 3\n", value: `{"a":3}`,
-			want: []inventory.Duplicate{{Path: "a", Line: 3, Column: 1, WinnerLine: 4}, {Path: "a", Line: 4, Column: 1, WinnerLine: 5}}},
-		{name: "keys that are equal as text are duplicates", text: head + "a: {1: x, \"1\": y}\n", value: `{"a":{"1":"y"}}`,
-			want: []inventory.Duplicate{{Path: "a.1", Line: 3, Column: 5, WinnerLine: 3}}},
-		{name: "duplicates are found among many keys", text: many + "  k3: 2\n", want: []inventory.Duplicate{{Path: "a.k3", Line: 7, Column: 3, WinnerLine: 24}}},
-		{name: "a key with dots has a path in brackets", text: head + "a:\n- {x.y/z: 1, x.y/z: 2}\n", value: `{"a":[{"x.y/z":2}]}`,
-			want: []inventory.Duplicate{{Path: "a[0][x.y/z]", Line: 4, Column: 4, WinnerLine: 4}}},
-		{name: "the loss of a whole map is one duplicate", text: head + "a: {b: 1}\na: {c: 2}\n", value: `{"a":{"c":2}}`,
-			want: []inventory.Duplicate{{Path: "a", Line: 3, Column: 1, WinnerLine: 4}}},
+		{
+			name: "each that is overruled is recorded", text: head + "a: 1\na: 2\na: 3\n", value: `{"a":3}`,
+			want: []inventory.Duplicate{{Path: "a", Line: 3, Column: 1, WinnerLine: 4}, {Path: "a", Line: 4, Column: 1, WinnerLine: 5}},
+		},
+		{
+			name: "keys that are equal as text are duplicates", text: head + "a: {1: x, \"1\": z}\n", value: `{"a":{"1":"z"}}`,
+			want: []inventory.Duplicate{{Path: "a.1", Line: 3, Column: 5, WinnerLine: 3}},
+		},
+		{name: "duplicates are found among many keys", text: many.String() + "  k3: 2\n", want: []inventory.Duplicate{{Path: "a.k3", Line: 7, Column: 3, WinnerLine: 24}}},
+		{
+			name: "a key with dots has a path in brackets", text: head + "a:\n- {x.y/z: 1, x.y/z: 2}\n", value: `{"a":[{"x.y/z":2}]}`,
+			want: []inventory.Duplicate{{Path: "a[0][x.y/z]", Line: 4, Column: 4, WinnerLine: 4}},
+		},
+		{
+			name: "the loss of a whole map is one duplicate", text: head + "a: {b: 1}\na: {c: 2}\n", value: `{"a":{"c":2}}`,
+			want: []inventory.Duplicate{{Path: "a", Line: 3, Column: 1, WinnerLine: 4}},
+		},
 		{name: "a key that overrules a merged one is meant", text: head + "a:\n  <<: {b: 1}\n  b: 2\n", value: `{"a":{"b":2}}`},
-		{name: "a merge that changes a key is recorded", text: head + "a:\n  b: 2\n  <<: {b: 1}\n", value: `{"a":{"b":1}}`,
-			want: []inventory.Duplicate{{Path: "a.b", Line: 4, Column: 3, WinnerLine: 5}}},
+		{
+			name: "a merge that changes a key is recorded", text: head + "a:\n  b: 2\n  <<: {b: 1}\n", value: `{"a":{"b":1}}`,
+			want: []inventory.Duplicate{{Path: "a.b", Line: 4, Column: 3, WinnerLine: 5}},
+		},
 		{name: "a merge that changes nothing is not", text: head + "a:\n  b: 1\n  <<: {b: 1}\n", value: `{"a":{"b":1}}`},
 		{name: "merges may overrule each other", text: head + "a:\n  <<: {b: 1}\n  <<: {b: 2}\n", value: `{"a":{"b":2}}`},
-		{name: "duplicates are found in JSON", text: `{"apiVersion":"v1","kind":"A","a":1,"a":2}`, value: `{"a":2}`,
-			want: []inventory.Duplicate{{Path: "a", Line: 1, Column: 31, WinnerLine: 1}}},
+		{
+			name: "duplicates are found in JSON", text: `{"apiVersion":"v1","kind":"A","a":1,"a":2}`, value: `{"a":2}`,
+			want: []inventory.Duplicate{{Path: "a", Line: 1, Column: 31, WinnerLine: 1}},
+		},
 		{name: "an empty key may be duplicated", text: head + "\"\": 1\n\"\": 2\n", value: `{"":2}`, want: []inventory.Duplicate{{Path: "", Line: 3, Column: 1, WinnerLine: 4}}},
-		{name: "the path in an item of a List starts at the item", text: "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n  a: {b: 1, b: 2}\n", value: `{"a":{"b":2}}`,
-			want: []inventory.Duplicate{{Path: "a.b", Line: 6, Column: 7, WinnerLine: 6}}},
+		{
+			name: "the path in an item of a List starts at the item", text: "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: A\n  a: {b: 1, b: 2}\n", value: `{"a":{"b":2}}`,
+			want: []inventory.Duplicate{{Path: "a.b", Line: 6, Column: 7, WinnerLine: 6}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -149,12 +164,18 @@ func TestIgnoreComments(t *testing.T) {
 		{name: "the marker in text is no comment", text: head + "a: \"# redoubt:ignore x why\"\nb: |\n  # redoubt:ignore x why\n"},
 		{name: "a comment after the last field covers nothing", text: head + "# redoubt:ignore x why\n"},
 		{name: "a comment without a control is none", text: head + "a: 1 # redoubt:ignore\n"},
-		{name: "several controls, a reason and a last day", text: head + "a: 1 # redoubt:ignore x,y until we move (until 2027-01-31)\n",
-			want: []inventory.Ignore{{Controls: []string{"x", "y"}, Reason: "until we move", Line: 3, Path: "a", Until: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}}},
-		{name: "a day that is none stays in the reason", text: head + "a: 1 # redoubt:ignore x why until 2027-02-31\n",
-			want: []inventory.Ignore{{Controls: []string{"x"}, Reason: "why until 2027-02-31", Line: 3, Path: "a"}}},
-		{name: "two comments in a row cover the same field", text: head + "# redoubt:ignore x why\n# redoubt:ignore y why\na: 1\n",
-			want: []inventory.Ignore{{Controls: []string{"x"}, Reason: "why", Line: 3, Path: "a"}, {Controls: []string{"y"}, Reason: "why", Line: 4, Path: "a"}}},
+		{
+			name: "several controls, a reason and a last day", text: head + "a: 1 # redoubt:ignore x,y until we move (until 2027-01-31)\n",
+			want: []inventory.Ignore{{Controls: []string{"x", "y"}, Reason: "until we move", Line: 3, Path: "a", Until: time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC)}},
+		},
+		{
+			name: "a day that is none stays in the reason", text: head + "a: 1 # redoubt:ignore x why until 2027-02-31\n",
+			want: []inventory.Ignore{{Controls: []string{"x"}, Reason: "why until 2027-02-31", Line: 3, Path: "a"}},
+		},
+		{
+			name: "two comments in a row cover the same field", text: head + "# redoubt:ignore x why\n# redoubt:ignore y why\na: 1\n",
+			want: []inventory.Ignore{{Controls: []string{"x"}, Reason: "why", Line: 3, Path: "a"}, {Controls: []string{"y"}, Reason: "why", Line: 4, Path: "a"}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -67,33 +67,40 @@ type document struct {
 func splitDocuments(data []byte) iter.Seq[document] {
 	return func(yield func(document) bool) {
 		start, startLine, line := 0, int32(0), int32(0)
-		head := true // only directives and comments so far
-		directive := false
+		var h head
 		for pos := 0; pos < len(data); {
 			next := len(data)
 			if end := bytes.IndexByte(data[pos:], '\n'); end >= 0 {
 				next = pos + end + 1
 			}
 			text := data[pos:next]
-			switch {
-			case isSeparator(text):
-				if pos > start && !(head && directive) {
-					if !yield(document{data[start:pos], startLine}) {
-						return
-					}
-					start, startLine = pos, line
+			if isSeparator(text) && pos > start && !h.open() {
+				if !yield(document{data[start:pos], startLine}) {
+					return
 				}
-				head, directive = false, false
-			case head:
-				text = bytes.TrimSpace(text)
-				directive = directive || len(text) > 0 && text[0] == '%'
-				head = len(text) == 0 || text[0] == '#' || text[0] == '%'
+				start, startLine = pos, line
 			}
+			h.see(text)
 			line++
 			pos = next
 		}
 		yield(document{data[start:], startLine})
 	}
+}
+
+// head notices directives, such as %YAML, at the start of a file: the "---"
+// after them does not end a document, it starts theirs.
+type head struct{ over, directive bool }
+
+func (h *head) open() bool { return !h.over && h.directive }
+
+func (h *head) see(line []byte) {
+	if h.over {
+		return
+	}
+	line = bytes.TrimSpace(line)
+	h.over = len(line) > 0 && line[0] != '#' && line[0] != '%'
+	h.directive = h.directive || len(line) > 0 && line[0] == '%'
 }
 
 // commentsOnly tells whether a document holds nothing, and remembers the
@@ -166,14 +173,14 @@ func (d *decoder) yamlError(doc document, err error) *Error {
 	if i := slices.IndexFunc(lines, func(l []byte) bool { return !utf8.Valid(l) }); i >= 0 {
 		line, hint = int32(i)+1, "the text is not UTF-8; save it as UTF-8" //nolint:gosec // bounded by the size of the file
 	} else if tab := tabLine(lines, int(line)); tab > 0 {
-		line, hint = int32(tab), "a tab is used for indentation; YAML allows spaces only"
+		line, hint = int32(tab), "a tab is used for indentation; YAML allows spaces only" //nolint:gosec // bounded by the size of the file
 	} else if bytes.Contains(doc.text, []byte("{{")) {
 		hint = "this looks like a template; scan the chart folder that has the Chart.yaml instead"
 	}
 	if line == 0 {
 		line = 1
 	}
-	if n := int32(len(lines)); line > n {
+	if n := int32(len(lines)); line > n { //nolint:gosec // bounded by the size of the file
 		line = n
 	}
 	return &Error{File: d.file, Line: doc.line + line, Msg: "invalid YAML: " + msg, Hint: hint, Foreign: !looksLikeKubernetes(doc.text)}

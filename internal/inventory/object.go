@@ -45,7 +45,7 @@ type Duplicate struct {
 type Ignore struct {
 	Controls []string
 	Reason   string
-	// Until is the first day on which the waiver no longer works, zero for never.
+	// Until is the last day on which the waiver works, zero for no end.
 	Until time.Time
 	// Line is that of the comment; Path is the node it covers, "" for all of it.
 	Line int32

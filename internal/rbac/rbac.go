@@ -44,8 +44,7 @@ func (r *Rule) Allows(q Request) bool {
 // trailing * stands for any rest.
 func (r *Rule) AllowsURL(verb, path string) bool {
 	return matches(r.Verbs, verb) && slices.ContainsFunc(r.NonResourceURLs, func(u string) bool {
-		prefix, wild := strings.CutSuffix(u, "*")
-		return u == path || wild && strings.HasPrefix(path, prefix)
+		return u == path || strings.HasSuffix(u, "*") && strings.HasPrefix(path, strings.TrimRight(u, "*"))
 	})
 }
 
@@ -116,7 +115,21 @@ type Binding struct {
 	Rules []*Rule
 	// Found tells whether the role is in the inventory.
 	Found bool
+
+	builtin []*Rule
 }
+
+// Grants are the rules the binding hands out: those of the role when it was
+// read, else those of the role of this name that every cluster starts with.
+func (b *Binding) Grants() []*Rule {
+	if b.Found {
+		return b.Rules
+	}
+	return b.builtin
+}
+
+// Unresolved tells that nothing is known of what the binding grants.
+func (b *Binding) Unresolved() bool { return !b.Found && b.builtin == nil }
 
 // Grant is a rule in the hands of a subject.
 type Grant struct {
@@ -134,8 +147,10 @@ type Model struct {
 	// Roles are all Role and ClusterRole objects.
 	Roles []*inventory.Object
 
-	rules map[roleKey][]*Rule
-	bound map[roleKey][]*Binding
+	rules   map[roleKey][]*Rule
+	bound   map[roleKey][]*Binding
+	builtin map[string][]*Rule
+	holders map[Subject][]*Binding
 }
 
 type memoKey struct{}
@@ -150,7 +165,10 @@ func Of(inv *inventory.Inventory) *Model {
 }
 
 func build(inv *inventory.Inventory) *Model {
-	m := &Model{rules: make(map[roleKey][]*Rule), bound: make(map[roleKey][]*Binding)}
+	m := &Model{
+		rules: make(map[roleKey][]*Rule), bound: make(map[roleKey][]*Binding),
+		holders: make(map[Subject][]*Binding),
+	}
 	for _, kind := range []string{"Role", "ClusterRole"} {
 		for _, o := range inv.Kind(kind, Group) {
 			m.Roles = append(m.Roles, o)
@@ -158,6 +176,7 @@ func build(inv *inventory.Inventory) *Model {
 		}
 	}
 	m.aggregate()
+	m.addBuiltin()
 	for _, kind := range []string{"RoleBinding", "ClusterRoleBinding"} {
 		for _, o := range inv.Kind(kind, Group) {
 			b := readBinding(o)
@@ -166,8 +185,16 @@ func build(inv *inventory.Inventory) *Model {
 				key.namespace = b.Namespace
 			}
 			b.Rules, b.Found = m.rules[key]
+			if !b.Found && key.namespace == "" {
+				b.builtin = m.builtin[key.name]
+			}
 			m.bound[key] = append(m.bound[key], b)
 			m.Bindings = append(m.Bindings, b)
+			for i, s := range b.Subjects {
+				if !slices.Contains(b.Subjects[:i], s) {
+					m.holders[s] = append(m.holders[s], b)
+				}
+			}
 		}
 	}
 	return m
@@ -193,37 +220,6 @@ func readRules(o *inventory.Object) []*Rule {
 	return rules
 }
 
-// aggregate gives ClusterRoles with an aggregationRule the rules of those they
-// select, as the controller manager does.
-func (m *Model) aggregate() {
-	for _, o := range m.Roles {
-		selectors := o.Root.Find("aggregationRule", "clusterRoleSelectors")
-		if selectors.Len() == 0 {
-			continue
-		}
-		var rules []*Rule
-		for _, other := range m.Roles {
-			if other.Kind == "ClusterRole" && other != o && selectedByAny(selectors, other.Labels()) {
-				rules = append(rules, m.rules[keyOf(other)]...)
-			}
-		}
-		m.rules[keyOf(o)] = rules
-	}
-}
-
-func selectedByAny(selectors, labels *inventory.Node) bool {
-	for _, s := range selectors.All() {
-		all := s.Get("matchLabels").Len() > 0
-		for _, want := range s.Get("matchLabels").All() {
-			all = all && labels.Get(want.Key).StrOr("\x00") == want.Str()
-		}
-		if all {
-			return true
-		}
-	}
-	return false
-}
-
 func readBinding(o *inventory.Object) *Binding {
 	ref := o.Root.Get("roleRef")
 	b := &Binding{Object: o, RoleKind: ref.Get("kind").Str(), RoleName: ref.Get("name").Str()}
@@ -233,7 +229,12 @@ func readBinding(o *inventory.Object) *Binding {
 	for _, n := range o.Root.Get("subjects").All() {
 		s := Subject{Kind: n.Get("kind").Str(), Name: n.Get("name").Str()}
 		if s.Kind == "ServiceAccount" {
+			// The authoriser takes the namespace of the binding when the
+			// subject names none.
 			s.Namespace = n.Get("namespace").Str()
+			if s.Namespace == "" {
+				s.Namespace = b.Namespace
+			}
 		}
 		b.Subjects = append(b.Subjects, s)
 	}
@@ -254,7 +255,7 @@ func (m *Model) WhoCan(q Request, namespace string) []Grant {
 		if b.Namespace != "" && b.Namespace != namespace {
 			continue
 		}
-		for _, r := range b.Rules {
+		for _, r := range b.Grants() {
 			if !r.Allows(q) {
 				continue
 			}

@@ -25,13 +25,14 @@ func Fingerprint(f *Finding) string {
 	} else {
 		parts = append(parts, f.Location.File)
 	}
-	hash := sha256.New()
+	var text strings.Builder
 	for _, part := range parts {
 		// The lengths keep parts apart, whatever is in them.
-		fmt.Fprintf(hash, "%d:%s", len(part), part)
+		fmt.Fprintf(&text, "%d:%s", len(part), part)
 	}
+	sum := sha256.Sum256([]byte(text.String()))
 	const length = 16
-	return hex.EncodeToString(hash.Sum(nil)[:length])
+	return hex.EncodeToString(sum[:length])
 }
 
 // containerIndex is the position of a container among its like.

@@ -8,6 +8,7 @@ package requirement
 import (
 	_ "embed" // the catalogue is part of the program
 	"fmt"
+	"slices"
 	"sync"
 
 	"sigs.k8s.io/yaml"
@@ -41,6 +42,25 @@ type Chapter struct {
 type Catalogue struct {
 	Chapters     []Chapter     `json:"chapters"`
 	Requirements []Requirement `json:"requirements"`
+
+	SourceErrors   []Error `json:"source_example_errors"`
+	GuideErrors    []Error `json:"guide_example_errors"`
+	SilentFailures []Error `json:"silent_failures"`
+}
+
+// Error is a fault in an example of a source, or a setting that fails in
+// silence.
+type Error struct {
+	ID string `json:"id"`
+}
+
+// Errors are the ids of all errors and silent failures.
+func (c *Catalogue) Errors() []string {
+	var out []string
+	for _, e := range slices.Concat(c.SourceErrors, c.GuideErrors, c.SilentFailures) {
+		out = append(out, e.ID)
+	}
+	return out
 }
 
 // Load parses the embedded catalogue on first use.

@@ -125,7 +125,12 @@ func (s settings) apply(findings []finding.Finding, inv *inventory.Inventory, se
 	for _, c := range selected {
 		byID[c.ID] = c
 	}
-	findings = waiver.Apply(findings, inv, s.config, now)
+	findings = waiver.Apply(findings, inv, s.config, now, func(pattern string) bool {
+		return slices.ContainsFunc(selected, func(c *control.Control) bool {
+			ok, err := path.Match(pattern, c.ID)
+			return pattern == c.ID || ok && err == nil
+		})
+	})
 	findings = slices.DeleteFunc(findings, func(f finding.Finding) bool { return byID[f.Control] == nil })
 	if s.baseline == nil {
 		return findings

@@ -8,7 +8,6 @@ package schema
 import (
 	"fmt"
 	"reflect"
-	"regexp"
 	"strings"
 
 	kjson "sigs.k8s.io/json"
@@ -85,8 +84,6 @@ func Component(o *inventory.Object) (string, Fate) {
 	return "", Dropped
 }
 
-var strictPath = regexp.MustCompile(`^(unknown|duplicate) field "(.*)"$`)
-
 // Check decodes an object and returns its faults in the order of the fields.
 // It returns nothing, and false, for kinds it does not know.
 func Check(o *inventory.Object) ([]Fault, bool) {
@@ -99,16 +96,13 @@ func Check(o *inventory.Object) ([]Fault, bool) {
 	if err == nil && len(strict) == 0 {
 		return faults, true
 	}
+	// The decoder stops at the first value it can't take, at the hundredth
+	// unknown field, and does not mark keys that hold dots: it only says
+	// whether there is something to find.
 	w := &walker{root: reflect.TypeOf(into).Elem(), object: o}
-	if err != nil {
-		// The decoder stops at the first value it can't take; the walk goes on.
-		w.walk(o.Root, w.root, "")
-		return append(faults, w.faults...), true
-	}
-	for _, e := range strict {
-		if m := strictPath.FindStringSubmatch(e.Error()); m != nil && m[1] == "unknown" {
-			w.unknown(o.Root, m[2])
-		}
+	w.walk(o.Root, w.root, "")
+	if err != nil && len(w.faults) == 0 {
+		w.faults = append(w.faults, Fault{Kind: WrongType, Detail: "does not decode: " + strings.TrimPrefix(err.Error(), "json: ")})
 	}
 	return append(faults, w.faults...), true
 }
@@ -116,13 +110,21 @@ func Check(o *inventory.Object) ([]Fault, bool) {
 func duplicates(o *inventory.Object) []Fault {
 	var out []Fault
 	for _, d := range o.Duplicates {
-		segments := inventory.SplitPath(d.Path)
 		out = append(out, Fault{
-			Kind: DuplicateField, Path: d.Path, Field: segments[len(segments)-1],
+			Kind: DuplicateField, Path: d.Path, Field: last(d.Path),
 			Detail: fmt.Sprintf("line %d is in force", d.WinnerLine), Line: d.Line, Column: d.Column,
 		})
 	}
 	return out
+}
+
+// last is the name at the end of a path, "" for the root.
+func last(path string) string {
+	segments := inventory.SplitPath(path)
+	if len(segments) == 0 {
+		return ""
+	}
+	return segments[len(segments)-1]
 }
 
 // walker finds the faults of one object, its type beside its tree.
@@ -134,49 +136,6 @@ type walker struct {
 
 // maxFaults bounds the faults of one object.
 const maxFaults = 200
-
-// unknown turns a path as the decoder writes it into a fault. The decoder does
-// not mark keys that hold dots, so the path is followed in the tree.
-func (w *walker) unknown(root *inventory.Node, path string) {
-	n, t, at := root, w.root, ""
-	for path != "" && n != nil {
-		child, rest, next := descend(n, path, at)
-		if child == nil {
-			return
-		}
-		if rest == "" {
-			w.add(at, child.Key, t)
-			return
-		}
-		t = childType(t, child)
-		n, path, at = child, rest, next
-	}
-}
-
-// descend takes the longest key, or the index, that path starts with. It
-// returns the child, the rest of the path, and the child's own path.
-func descend(n *inventory.Node, path, at string) (*inventory.Node, string, string) {
-	path = strings.TrimPrefix(path, ".")
-	if rest, ok := strings.CutPrefix(path, "["); ok {
-		index, after, _ := strings.Cut(rest, "]")
-		var i int
-		if _, err := fmt.Sscanf(index, "%d", &i); err != nil {
-			return nil, "", ""
-		}
-		return n.Index(i), after, inventory.JoinIndex(at, i)
-	}
-	var best *inventory.Node
-	for _, c := range n.All() {
-		after, ok := strings.CutPrefix(path, c.Key)
-		if ok && (after == "" || after[0] == '.' || after[0] == '[') && (best == nil || len(c.Key) > len(best.Key)) {
-			best = c
-		}
-	}
-	if best == nil {
-		return nil, "", ""
-	}
-	return best, strings.TrimPrefix(path[len(best.Key):], "."), inventory.Join(at, best.Key)
-}
 
 // add records an unknown field of a value of type t that stands at parent.
 func (w *walker) add(parent, field string, t reflect.Type) {

@@ -28,7 +28,7 @@ func (w *walker) suggest(parent, field string, t reflect.Type) (Kind, string) {
 		}
 	}
 	for _, name := range siblings {
-		if strings.TrimLeft(field, "- ") == name {
+		if strings.TrimLeft(field, "- ") == name || field+"s" == name || field == name+"s" {
 			return Misspelt, inventory.Join(parent, name)
 		}
 	}

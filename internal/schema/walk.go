@@ -1,9 +1,13 @@
 package schema
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -17,10 +21,10 @@ func (w *walker) walk(n *inventory.Node, t reflect.Type, path string) {
 		return
 	}
 	switch {
-	case opaque[t]:
-		return
 	case decodesItself(t):
 		w.leaf(n, t, path)
+		return
+	case opaque[t]:
 		return
 	case t.Kind() == reflect.Struct && n.Kind == inventory.Map:
 		known := fieldsOf(t)
@@ -49,21 +53,25 @@ func (w *walker) walk(n *inventory.Node, t reflect.Type, path string) {
 // leaf decodes one value on its own.
 func (w *walker) leaf(n *inventory.Node, t reflect.Type, path string) {
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(n.JSON(), reflect.New(t).Interface()); err != nil {
-		segments := inventory.SplitPath(path)
-		field := ""
-		if len(segments) > 0 {
-			field = segments[len(segments)-1]
-		}
-		w.faults = append(w.faults, Fault{Kind: WrongType, Path: path, Field: field, Detail: explain(err.Error(), n, t)})
+		w.faults = append(w.faults, Fault{Kind: WrongType, Path: path, Field: last(path), Detail: explain(err.Error(), n, t)})
 	}
 }
 
 // explain says in words what does not fit.
 func explain(msg string, n *inventory.Node, t reflect.Type) string {
-	if strings.Contains(msg, "cannot unmarshal") {
+	switch {
+	case strings.Contains(msg, "cannot unmarshal") && n.Kind == inventory.Int && typeName(t) == "integer":
+		return fmt.Sprintf("is %s, which %s can't hold", n.Text, article(t.Kind().String()))
+	case strings.Contains(msg, "cannot unmarshal"):
 		return "is " + article(n.Kind.String()) + ", and " + article(typeName(t)) + " belongs there"
 	}
-	return strings.TrimPrefix(msg, "json: ")
+	if self, ok := selfNames[t]; ok {
+		return "is not a valid " + self
+	}
+	if strings.Contains(msg, "base64") {
+		return "is not base64"
+	}
+	return "does not decode: " + strings.TrimPrefix(msg, "json: ")
 }
 
 func article(noun string) string {
@@ -73,7 +81,19 @@ func article(noun string) string {
 	return "a " + noun
 }
 
+// selfNames are the names of types that decode themselves.
+var selfNames = map[reflect.Type]string{
+	reflect.TypeFor[metav1.Time]():        "time",
+	reflect.TypeFor[metav1.MicroTime]():   "time",
+	reflect.TypeFor[metav1.Duration]():    "duration",
+	reflect.TypeFor[resource.Quantity]():  "quantity",
+	reflect.TypeFor[intstr.IntOrString](): "integer or string",
+}
+
 func typeName(t reflect.Type) string {
+	if name, ok := selfNames[t]; ok {
+		return name
+	}
 	switch t.Kind() { //nolint:exhaustive // the others have no short name
 	case reflect.Bool:
 		return "boolean"

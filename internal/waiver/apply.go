@@ -3,6 +3,7 @@ package waiver
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -45,18 +46,21 @@ type decision struct {
 
 // Apply waives the failures that a decision covers and adds findings about
 // decisions that do not hold. now decides what has expired. Unknown verdicts
-// are never waived: nobody can accept what he does not know.
-func Apply(findings []finding.Finding, inv *inventory.Inventory, cfg Config, now time.Time) []finding.Finding {
+// are never waived: nobody can accept what he does not know. Decisions about
+// controls for which judged is false are left alone; nil judges all.
+func Apply(findings []finding.Finding, inv *inventory.Inventory, cfg Config, now time.Time, judged func(pattern string) bool) []finding.Finding {
 	d := collect(inv, cfg)
+	if judged != nil {
+		d.keep(judged)
+	}
 	if len(d.all) == 0 {
 		return findings
 	}
 	for _, one := range d.all {
 		one.expired = !one.until.IsZero() && !now.Before(one.until)
 	}
-	out := make([]finding.Finding, len(findings))
+	out := slices.Clone(findings)
 	for i, f := range findings {
-		out[i] = f
 		switch f.Verdict {
 		case finding.Fail:
 			if w := decide(d.about(&f)); w != nil {
@@ -110,17 +114,21 @@ func (d *decision) faults() []finding.Finding {
 	case !d.used && !d.undecided:
 		add(Unused, finding.Info, "the waiver of %s covers nothing: remove it, or correct its control or object", name)
 	}
-	if d.broken {
-		add(Incomplete, finding.Low, "the waiver of %s ends on %q, which is no day: it does not work until that is a date such as 2027-01-31", name, d.waiver.Until)
-	}
 	var lacks []string
 	for _, part := range []struct{ name, value string }{{"reason", d.waiver.Reason}, {"owner", d.waiver.Owner}, {"expiry", d.waiver.Until}} {
 		if part.value == "" {
-			lacks = append(lacks, part.name)
+			lacks = append(lacks, "no "+part.name)
 		}
 	}
-	if len(lacks) > 0 {
-		add(Incomplete, finding.Low, "the waiver of %s has no %s: nobody can tell why it is there and when it ends", name, strings.Join(lacks, ", no "))
+	switch {
+	case d.broken:
+		also := ""
+		if len(lacks) > 0 {
+			also = "; it has " + strings.Join(lacks, ", ") + ", too"
+		}
+		add(Incomplete, finding.Low, "the waiver of %s ends on %q, which is no day: it does not work until that is a date such as 2027-01-31%s", name, d.waiver.Until, also)
+	case len(lacks) > 0:
+		add(Incomplete, finding.Low, "the waiver of %s has %s: nobody can tell why it is there and when it ends", name, strings.Join(lacks, ", "))
 	}
 	return out
 }
@@ -138,10 +146,7 @@ type Baseline map[string]int
 // Compare marks each failure as known or added. fingerprint names a finding as
 // the earlier report did.
 func Compare(findings []finding.Finding, known Baseline, fingerprint func(*finding.Finding) string) []finding.Finding {
-	left := make(Baseline, len(known))
-	for k, n := range known {
-		left[k] = n
-	}
+	left := maps.Clone(known)
 	out := slices.Clone(findings)
 	for i := range out {
 		if out[i].Verdict != finding.Fail {

@@ -3,6 +3,7 @@ package waiver_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -126,7 +127,7 @@ func TestSelectors(t *testing.T) {
 			}
 			f := fail(inv, "x", "")
 			f.Container = "app"
-			out := waiver.Apply([]finding.Finding{f}, inv, parse(t, text), now)
+			out := waiver.Apply([]finding.Finding{f}, inv, parse(t, text), now, nil)
 			if got := slices.ContainsFunc(out, func(f finding.Finding) bool { return f.Verdict == finding.Waived }); got != c.want {
 				t.Errorf("waived: %v, want %v", got, c.want)
 			}
@@ -142,7 +143,7 @@ func TestASelectorOfObjectsMatchesNoFindingWithoutObject(t *testing.T) {
 		`{namespace: "*"}`: finding.Fail, `{name: "*"}`: finding.Fail, `{labels: {a: b}}`: finding.Fail, "{file: Dockerfile}": finding.Waived,
 	} {
 		cfg := parse(t, "waivers:\n- {control: x, object: "+object+", reason: r, owner: o, expires: 2027-01-31}\n")
-		out := waiver.Apply([]finding.Finding{run}, inv, cfg, now)
+		out := waiver.Apply([]finding.Finding{run}, inv, cfg, now, nil)
 		i := slices.IndexFunc(out, func(f finding.Finding) bool { return f.Control == "x" })
 		if got := out[i].Verdict; got != want {
 			t.Errorf("object %s: %s, want %s", object, got, want)
@@ -180,7 +181,7 @@ func TestAWaiverWorksThroughItsLastDayInUTC(t *testing.T) {
 			t.Run(name+" in "+form, func(t *testing.T) {
 				t.Parallel()
 				inv := read(t, "a.yaml", text.manifest)
-				out := waiver.Apply([]finding.Finding{fail(inv, "x", "spec.template.spec")}, inv, parse(t, text.config), c.at)
+				out := waiver.Apply([]finding.Finding{fail(inv, "x", "spec.template.spec")}, inv, parse(t, text.config), c.at, nil)
 				if diff := cmp.Diff(c.want, outcome(out)); diff != "" {
 					t.Errorf("-want +got:\n%s", diff)
 				}
@@ -224,6 +225,10 @@ func TestAnnotations(t *testing.T) {
 			value: "r; owner=o; expires=next year", path: "spec.x",
 			want: []string{`waiver-incomplete: the waiver of x ends on "next year", which is no day: it does not work until that is a date such as 2027-01-31`, "x fail"},
 		},
+		"an end that is no day and nothing else are one finding": {
+			value: "expires=soon", path: "spec.x",
+			want: []string{`waiver-incomplete: the waiver of x ends on "soon", which is no day: it does not work until that is a date such as 2027-01-31; it has no reason, no owner, too`, "x fail"},
+		},
 		"one of the pod template covers what is in it": {
 			value: "r; owner=o; expires=2027-01-31", template: true, path: "spec.template.spec.x", want: []string{"x waived"},
 			waiver: &finding.Waiver{Source: "a.yaml:11", Reason: "r", Owner: "o", Until: "2027-01-31"},
@@ -241,7 +246,7 @@ func TestAnnotations(t *testing.T) {
 			}
 			manifest := strings.Replace(shop, at, fmt.Sprintf("%sannotations:\n%s  redoubt.dev/ignore.x: %q\n%s", indent, indent, c.value, at), 1)
 			inv := read(t, "a.yaml", manifest)
-			out := waiver.Apply([]finding.Finding{fail(inv, "x", c.path)}, inv, waiver.Config{}, now)
+			out := waiver.Apply([]finding.Finding{fail(inv, "x", c.path)}, inv, waiver.Config{}, now, nil)
 			if diff := cmp.Diff(c.want, outcome(out)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -263,19 +268,23 @@ func TestComments(t *testing.T) {
 		waiver  *finding.Waiver
 	}{
 		"on the field that is blamed": {
-			"x needs it owner=net until 2027-01-31", proxy + ".image", []string{"x waived"},
+			"x needs it owner=net until 2027-01-31", proxy + ".image",
+			[]string{"x waived"},
 			&finding.Waiver{Source: "a.yaml:16", Reason: "needs it", Owner: "net", Until: "2027-01-31"},
 		},
 		"on a field beside the one that is blamed": {
 			"x needs it owner=net until 2027-01-31", proxy + ".imagePullPolicy",
-			[]string{"waiver-unused: the waiver of x covers nothing: remove it, or correct its control or object", "x fail"}, nil,
+			[]string{"waiver-unused: the waiver of x covers nothing: remove it, or correct its control or object", "x fail"},
+			nil,
 		},
 		"with the owner last": {
-			"x needs it until 2027-01-31 owner=net", proxy + ".image", []string{"x waived"},
+			"x needs it until 2027-01-31 owner=net", proxy + ".image",
+			[]string{"x waived"},
 			&finding.Waiver{Source: "a.yaml:16", Reason: "needs it", Owner: "net", Until: "2027-01-31"},
 		},
 		"with brackets around the day": {
-			"x needs it owner=net (until 2027-01-31)", proxy + ".image", []string{"x waived"},
+			"x needs it owner=net (until 2027-01-31)", proxy + ".image",
+			[]string{"x waived"},
 			&finding.Waiver{Source: "a.yaml:16", Reason: "needs it", Owner: "net", Until: "2027-01-31"},
 		},
 		"with only an owner": {
@@ -285,14 +294,17 @@ func TestComments(t *testing.T) {
 		},
 		"with a day that does not exist": {
 			"x needs it owner=net until 2027-02-31", proxy + ".image",
-			[]string{`waiver-incomplete: the waiver of x ends on "2027-02-31", which is no day: it does not work until that is a date such as 2027-01-31`, "x fail"}, nil,
+			[]string{`waiver-incomplete: the waiver of x ends on "2027-02-31", which is no day: it does not work until that is a date such as 2027-01-31`, "x fail"},
+			nil,
 		},
 		"with a day in another order": {
 			"x needs it owner=net until 31.1.2026", proxy + ".image",
-			[]string{`waiver-incomplete: the waiver of x ends on "31.1.2026", which is no day: it does not work until that is a date such as 2027-01-31`, "x fail"}, nil,
+			[]string{`waiver-incomplete: the waiver of x ends on "31.1.2026", which is no day: it does not work until that is a date such as 2027-01-31`, "x fail"},
+			nil,
 		},
 		"with the word until in the reason": {
-			"x until the vendor ships a fix owner=net until 2027-01-31", proxy + ".image", []string{"x waived"},
+			"x until the vendor ships a fix owner=net until 2027-01-31", proxy + ".image",
+			[]string{"x waived"},
 			&finding.Waiver{Source: "a.yaml:16", Reason: "until the vendor ships a fix", Owner: "net", Until: "2027-01-31"},
 		},
 		"of several controls, some of them empty": {
@@ -301,7 +313,8 @@ func TestComments(t *testing.T) {
 			&finding.Waiver{Source: "a.yaml:16", Reason: "r", Owner: "net", Until: "2027-01-31"},
 		},
 		"of a glob": {
-			"* r owner=net until 2027-01-31", proxy + ".image", []string{"x waived"},
+			"* r owner=net until 2027-01-31", proxy + ".image",
+			[]string{"x waived"},
 			&finding.Waiver{Source: "a.yaml:16", Reason: "r", Owner: "net", Until: "2027-01-31"},
 		},
 	} {
@@ -309,7 +322,7 @@ func TestComments(t *testing.T) {
 			t.Parallel()
 			manifest := strings.Replace(shop, "image: shop/proxy", "image: shop/proxy # redoubt:ignore "+c.comment, 1)
 			inv := read(t, "a.yaml", manifest)
-			out := waiver.Apply([]finding.Finding{fail(inv, "x", c.path)}, inv, waiver.Config{}, now)
+			out := waiver.Apply([]finding.Finding{fail(inv, "x", c.path)}, inv, waiver.Config{}, now, nil)
 			if diff := cmp.Diff(c.want, outcome(out)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -351,7 +364,7 @@ func TestConfigWaivers(t *testing.T) {
 			f := fail(inv, "x", "spec")
 			f.Verdict = c.verdict
 			before := []finding.Finding{f}
-			out := waiver.Apply(before, inv, parse(t, "waivers:\n"+c.config+"\n"), now)
+			out := waiver.Apply(before, inv, parse(t, "waivers:\n"+c.config+"\n"), now, nil)
 			if diff := cmp.Diff(c.want, outcome(out)); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
@@ -365,7 +378,7 @@ func TestConfigWaivers(t *testing.T) {
 func TestFindingsAboutWaiversSayWhereTheyStand(t *testing.T) {
 	t.Parallel()
 	inv := read(t, "a.yaml", "# redoubt:ignore z r owner=o until 2027-01-31\n"+strings.Replace(shop, "  labels:", "  annotations:\n    redoubt.dev/ignore.y: \"r; owner=o; expires=2027-01-31\"\n  labels:", 1))
-	out := waiver.Apply(nil, inv, parse(t, "waivers:\n- {control: x, reason: r, owner: o, expires: 2027-01-31}\n"), now)
+	out := waiver.Apply(nil, inv, parse(t, "waivers:\n- {control: x, reason: r, owner: o, expires: 2027-01-31}\n"), now, nil)
 	var got []string
 	for _, f := range out {
 		got = append(got, f.Control+" "+f.Location().String())
@@ -382,7 +395,7 @@ func TestAWaiverOfOneObjectLeavesOthersAlone(t *testing.T) {
 	inv := read(t, "a.yaml", "# redoubt:ignore x r owner=o until 2027-01-31\n"+shop+"---\n"+strings.Replace(shop, "name: web", "name: db", 1))
 	one, other := fail(inv, "x", "spec"), fail(inv, "x", "spec")
 	other.Object = inv.Objects[1]
-	out := waiver.Apply([]finding.Finding{one, other}, inv, waiver.Config{}, now)
+	out := waiver.Apply([]finding.Finding{one, other}, inv, waiver.Config{}, now, nil)
 	if diff := cmp.Diff([]string{"x fail", "x waived"}, outcome(out)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
@@ -477,13 +490,13 @@ func TestManyWaiversInManyObjectsStayQuick(t *testing.T) {
 	var findings []finding.Finding
 	const n = 20_000
 	for i := range n {
-		o := &inventory.Object{Kind: "Pod", Name: fmt.Sprint(i), Root: new(inventory.Node), Origin: &inventory.Origin{File: "a.yaml"}}
+		o := &inventory.Object{Kind: "Pod", Name: strconv.Itoa(i), Root: new(inventory.Node), Origin: &inventory.Origin{File: "a.yaml"}}
 		o.Ignores = []inventory.Ignore{{Controls: []string{"x"}, Line: 1}}
 		inv.Add(o)
 		findings = append(findings, finding.Finding{Control: "x", Verdict: finding.Fail, Object: o, File: "a.yaml", Line: 1})
 	}
 	started := time.Now() //nolint:forbidigo // measures
-	out := waiver.Apply(findings, inv, waiver.Config{}, now)
+	out := waiver.Apply(findings, inv, waiver.Config{}, now, nil)
 	if took := time.Since(started); took > 5*time.Second { //nolint:forbidigo // measures
 		t.Errorf("took %s", took)
 	}
@@ -495,5 +508,18 @@ func TestManyWaiversInManyObjectsStayQuick(t *testing.T) {
 	}
 	if waived != n {
 		t.Errorf("%d waived, want %d", waived, n)
+	}
+}
+
+func TestDecisionsAboutOtherControlsAreLeftAlone(t *testing.T) {
+	t.Parallel()
+	inv := new(inventory.Inventory)
+	inv.Seal()
+	cfg := parse(t, "waivers:\n- {control: x, object: {kind: Pod}, reason: r, owner: o, expires: 2027-01-31}\n")
+	if out := waiver.Apply(nil, inv, cfg, now, func(pattern string) bool { return pattern != "x" }); len(out) != 0 {
+		t.Errorf("%d findings about a waiver of a control that is not judged", len(out))
+	}
+	if out := waiver.Apply(nil, inv, cfg, now, func(pattern string) bool { return pattern == "x" }); len(out) != 1 {
+		t.Errorf("%d findings about a waiver that covers nothing, want one", len(out))
 	}
 }

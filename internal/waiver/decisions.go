@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ func collect(inv *inventory.Inventory, cfg Config) *decisions {
 	for i := range cfg.Waivers {
 		d.config = append(d.config, fromConfig(&cfg.Waivers[i]))
 	}
-	d.all = append(d.all, d.config...)
+	d.all = slices.Clone(d.config)
 	for _, o := range inv.Objects {
 		var own []*decision
 		for _, ig := range o.Ignores {
@@ -42,6 +43,15 @@ func collect(inv *inventory.Inventory, cfg Config) *decisions {
 		}
 	}
 	return d
+}
+
+// keep drops the decisions about controls that are not judged.
+func (d *decisions) keep(judged func(pattern string) bool) {
+	other := func(one *decision) bool { return !judged(one.control) }
+	d.all, d.config = slices.DeleteFunc(d.all, other), slices.DeleteFunc(d.config, other)
+	for o := range d.byObject {
+		d.byObject[o] = slices.DeleteFunc(d.byObject[o], other)
+	}
 }
 
 // about returns the decisions that cover a finding, those of the configuration

@@ -102,7 +102,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"an unknown field":             {"version: 1\nwaiver: []\n", []string{`r.yaml:2: the configuration has no field "waiver": it knows exclude, images, version, waivers`}},
 		"a field in other letters":     {"version: 1\nWaivers: []\n", []string{`r.yaml:2: the configuration has no field "Waivers"`}},
 		"an unknown field of a waiver": {"version: 1\nwaivers:\n- control: x\n  until: 2027-01-01\n", []string{`r.yaml:4: a waiver has no field "until": it knows control, expires, object, owner, reason`}},
-		"an unknown field of object":   {"version: 1\nwaivers:\n- control: x\n  object:\n    nmae: x\n", []string{`r.yaml:5: object has no field "nmae"`}},
+		"an unknown field of object":   {"version: 1\nwaivers:\n- control: x\n  object:\n    nam: x\n", []string{`r.yaml:5: object has no field "nam"`}},
 		"fields that slipped out of the object": {
 			"version: 1\nwaivers:\n- control: x\n  object:\n  name: y\n",
 			[]string{"r.yaml:4: object is empty", `r.yaml:5: a waiver has no field "name"`},

@@ -171,6 +171,9 @@ func inForce(o *inventory.Object, f schema.Fault) (string, bool) {
 		field = segments[len(segments)-1]
 	}
 	effect, sensitive := effects[field]
+	if (field == "resources" || field == "limits") && len(o.PodTemplates()) == 0 {
+		return "", false // another field of that name
+	}
 	if effect == "" {
 		return "", sensitive
 	}

@@ -54,7 +54,7 @@
   options('control', distinct(function (f) { return f.control; }));
   options('namespace', distinct(function (f) { return f.object && f.object.namespace; }));
   options('kind', distinct(function (f) { return f.object && f.object.kind; }));
-  options('verdict', ['fail', 'unknown', 'waived', 'pass', 'any']);
+  options('verdict', ['fail', 'unknown', 'waived', 'pass', 'not-applicable', 'any']);
   all.forEach(function (f, i) {
     f.at = i;
     var m = f.maps || {};
@@ -77,7 +77,7 @@
     part('Why it matters', c.rationale);
     part('Fix (' + (f.fix ? f.fix.safety : '') + ')', f.fix && f.fix.text);
     part('Waive when', c.exceptions);
-    (f.values || []).forEach(function (v) { part('Helm value ' + v.key, v.value + ' (' + v.from + ')'); });
+    (f.values || []).forEach(function (v) { part('Helm value ' + v.key, v.value + (v.from ? ' (' + v.from + ')' : '')); });
     if (f.waiver) part('Waived', [f.waiver.reason, f.waiver.owner && 'by ' + f.waiver.owner, f.waiver.until && 'until ' + f.waiver.until, f.waiver.source].filter(Boolean).join(', '));
     var m = f.maps || {}, tags = el('div');
     (m.pss ? ['PSS ' + m.pss] : []).concat((m.cis || []).map(function (x) { return 'CIS ' + x; }), (m.owasp || []).map(function (x) { return 'OWASP ' + x; }), m.mitre || [], f.requirements || []).forEach(function (t) { tags.append(el('span', 'tag', t)); });

@@ -22,20 +22,35 @@ type counts struct {
 	Skipped  int `xml:"skipped,attr"`
 }
 
+func (c *counts) add(other counts) {
+	c.Tests += other.Tests
+	c.Failures += other.Failures
+	c.Errors += other.Errors
+	c.Skipped += other.Skipped
+}
+
 type document struct {
 	XMLName xml.Name `xml:"testsuites"`
 	counts
-	Suites []struct {
-		counts
-		Name  string `xml:"name,attr"`
-		Cases []struct {
-			Name    string `xml:"name,attr"`
-			Class   string `xml:"classname,attr"`
-			Failure []text `xml:"failure"`
-			Error   []text `xml:"error"`
-			Skipped []text `xml:"skipped"`
-		} `xml:"testcase"`
-	} `xml:"testsuite"`
+	Suites []suite `xml:"testsuite"`
+}
+
+type suite struct {
+	counts
+	Name  string     `xml:"name,attr"`
+	Cases []testcase `xml:"testcase"`
+}
+
+type testcase struct {
+	Name    string `xml:"name,attr"`
+	Class   string `xml:"classname,attr"`
+	Failure []text `xml:"failure"`
+	Error   []text `xml:"error"`
+	Skipped []text `xml:"skipped"`
+}
+
+func (c *testcase) counts() counts {
+	return counts{Tests: 1, Failures: len(c.Failure), Errors: len(c.Error), Skipped: len(c.Skipped)}
 }
 
 type text struct {
@@ -85,26 +100,7 @@ func TestCountsAgreeWithCases(t *testing.T) {
 					t.Errorf("suite %q has no name or one that is taken", s.Name)
 				}
 				names[s.Name] = true
-				var own counts
-				for _, c := range s.Cases {
-					own.Tests++
-					own.Failures += len(c.Failure)
-					own.Errors += len(c.Error)
-					own.Skipped += len(c.Skipped)
-					if c.Name == "" || c.Class == "" {
-						t.Errorf("case %+v has no name or class", c)
-					}
-					if len(c.Failure)+len(c.Error)+len(c.Skipped) > 1 {
-						t.Errorf("case %s has several outcomes", c.Name)
-					}
-				}
-				if diff := cmp.Diff(own, s.counts); diff != "" {
-					t.Errorf("suite %s, -counted +said:\n%s", s.Name, diff)
-				}
-				all.Tests += own.Tests
-				all.Failures += own.Failures
-				all.Errors += own.Errors
-				all.Skipped += own.Skipped
+				all.add(countCases(t, s))
 			}
 			if diff := cmp.Diff(all, doc.counts); diff != "" {
 				t.Errorf("-counted +said:\n%s", diff)
@@ -120,6 +116,23 @@ func TestCountsAgreeWithCases(t *testing.T) {
 			}
 		})
 	}
+}
+
+// countCases counts the cases of a suite, and holds that against what it says.
+func countCases(t *testing.T, s suite) counts {
+	t.Helper()
+	var own counts
+	for _, c := range s.Cases {
+		one := c.counts()
+		if c.Name == "" || c.Class == "" || one.Failures+one.Errors+one.Skipped > 1 {
+			t.Errorf("case %+v has no name, no class or several outcomes", c)
+		}
+		own.add(one)
+	}
+	if diff := cmp.Diff(own, s.counts); diff != "" {
+		t.Errorf("suite %s, -counted +said:\n%s", s.Name, diff)
+	}
+	return own
 }
 
 func TestOnlyAPassLooksLikeOne(t *testing.T) {

@@ -28,8 +28,7 @@ const (
 
 // page is the text as it grows.
 type page struct {
-	strings.Builder
-
+	out   strings.Builder
 	limit int
 	// left counts what did not fit.
 	left int
@@ -41,11 +40,11 @@ const reserve = 400
 
 // row writes a line if there is room for it.
 func (p *page) row(line string) {
-	if p.Len()+len(line)+reserve > p.limit {
+	if p.out.Len()+len(line)+reserve > p.limit {
 		p.left++
 		return
 	}
-	p.WriteString(line)
+	p.out.WriteString(line)
 }
 
 // Render implements [report.Renderer].
@@ -64,20 +63,20 @@ func (m Renderer) Render(w io.Writer, r *report.Report) error {
 	p.section("<details>", "could not be told", r.Findings, func(f *report.Finding) bool { return f.Verdict == "unknown" })
 	p.gaps(r.Gaps)
 	if p.left > 0 {
-		fmt.Fprintf(p, "\n%d more do not fit here; the other formats have them.\n", p.left)
+		fmt.Fprintf(&p.out, "\n%d more do not fit here; the other formats have them.\n", p.left)
 	}
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.out.String())
 	return err
 }
 
 func (p *page) head(r *report.Report) {
 	c := r.Summary.Fail
-	p.WriteString("## Redoubt\n\n| critical | high | medium | low | info | passed | waived | unknown |\n|---|---|---|---|---|---|---|---|\n")
-	fmt.Fprintf(p, "| %d | %d | %d | %d | %d | %d | %d | %d |\n", c.Critical, c.High, c.Medium, c.Low, c.Info, r.Summary.Pass, r.Summary.Waived, r.Summary.Unknown)
+	p.out.WriteString("## Redoubt\n\n| critical | high | medium | low | info | passed | waived | unknown |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(&p.out, "| %d | %d | %d | %d | %d | %d | %d | %d |\n", c.Critical, c.High, c.Medium, c.Low, c.Info, r.Summary.Pass, r.Summary.Waived, r.Summary.Unknown)
 	if r.Summary.New != nil {
-		fmt.Fprintf(p, "\n%d findings are new since the baseline.\n", *r.Summary.New)
+		fmt.Fprintf(&p.out, "\n%d findings are new since the baseline.\n", *r.Summary.New)
 	}
-	fmt.Fprintf(p, "\n%d files, %d objects, %d controls.\n", r.Scan.Files, r.Scan.Objects, r.Scan.Controls)
+	fmt.Fprintf(&p.out, "\n%d files, %d objects, %d controls.\n", r.Scan.Files, r.Scan.Objects, r.Scan.Controls)
 }
 
 // section writes a table of the findings that belong to it.
@@ -89,24 +88,24 @@ func (p *page) section(open, title string, findings []report.Finding, belongs fu
 		}
 	}
 	start := fmt.Sprintf("\n%s<summary>%d %s</summary>\n\n| where | what | fix |\n|---|---|---|\n", open, n, title)
-	if n == 0 || p.Len()+len(start)+reserve > p.limit {
+	if n == 0 || p.out.Len()+len(start)+reserve > p.limit {
 		p.left += n
 		return
 	}
-	p.WriteString(start)
+	p.out.WriteString(start)
 	for i := range findings {
 		if belongs(&findings[i]) {
 			p.row(row(&findings[i]))
 		}
 	}
-	p.WriteString("\n</details>\n")
+	p.out.WriteString("\n</details>\n")
 }
 
 func (p *page) gaps(gaps []report.Gap) {
 	if len(gaps) == 0 {
 		return
 	}
-	p.WriteString("\n### Could not be read\n\n")
+	p.out.WriteString("\n### Could not be read\n\n")
 	for _, g := range gaps {
 		where := ""
 		if g.File != "" {
@@ -141,7 +140,7 @@ func place(l report.Location) string {
 		return ""
 	}
 	l.File = report.Clip(l.File, maxName)
-	if text := report.Place(l); !strings.ContainsAny(text, "`|\\") {
+	if text := report.Place(l); !strings.ContainsAny(text, "`|\\<>&") {
 		return "`" + text + "`"
 	}
 	return "<code>" + escape(report.Place(l), maxName) + "</code>"

@@ -61,7 +61,7 @@ func pipes(line string) int {
 var (
 	ours     = regexp.MustCompile(`<br>|</?code>|\*\*`)
 	escaped  = regexp.MustCompile(`\\[\\|*_~#!\[\]\x60]`)
-	codeSpan = regexp.MustCompile("`[^`|\\\\]*`")
+	codeSpan = regexp.MustCompile("`[^`|\\\\<>&]*`")
 	entity   = regexp.MustCompile(`&(amp|lt|gt|#36|#58|#46);`)
 )
 

@@ -85,8 +85,11 @@ func Many(critical, high, medium, low, info int) *report.Report {
 		control, severity string
 		n                 int
 	}{
-		{"image-tag", "medium", medium}, {"cpu-limit", "low", low}, {"note", "info", info},
-		{"privileged", "critical", critical}, {"run-as-root", "high", high},
+		{"image-tag", "medium", medium},
+		{"cpu-limit", "low", low},
+		{"note", "info", info},
+		{"privileged", "critical", critical},
+		{"run-as-root", "high", high},
 	} {
 		for range s.n {
 			f := report.Finding{

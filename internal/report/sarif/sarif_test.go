@@ -56,14 +56,7 @@ func TestUploadRules(t *testing.T) {
 			if n := len(run.Results); n > 5000 {
 				t.Errorf("%d results, at most 5000", n)
 			}
-			seen := make(map[string]bool)
-			for _, rule := range run.Tool.Driver.Rules {
-				checkRule(t, rule)
-				if seen[*rule.ID] {
-					t.Errorf("rule %s is there twice", *rule.ID)
-				}
-				seen[*rule.ID] = true
-			}
+			checkRules(t, run.Tool.Driver.Rules)
 			for _, res := range run.Results {
 				checkResult(t, run, res)
 			}
@@ -74,6 +67,18 @@ func TestUploadRules(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func checkRules(t *testing.T, rules []*library.ReportingDescriptor) {
+	t.Helper()
+	seen := make(map[string]bool)
+	for _, rule := range rules {
+		checkRule(t, rule)
+		if seen[*rule.ID] {
+			t.Errorf("rule %s is there twice", *rule.ID)
+		}
+		seen[*rule.ID] = true
 	}
 }
 

@@ -99,13 +99,13 @@ type page struct {
 }
 
 func (p *page) paint(code, s string) string {
-	if !p.colour || s == "" {
+	if !p.colour || code == "" || s == "" {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
-func (p *page) line(format string, args ...any) { fmt.Fprintf(p, format+"\n", args...) }
+func (p *page) line(format string, args ...any) { fmt.Fprintf(&p.Builder, format+"\n", args...) }
 
 // The lengths to which texts from strangers are cut, in characters. What the
 // report holds beyond them, the other formats have.

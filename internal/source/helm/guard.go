@@ -238,7 +238,7 @@ var (
 
 // maxMessage bounds a message: errors of the engine repeat themselves at each
 // level of calls.
-const maxMessage = 800
+const maxMessage = 400
 
 // plainMessage takes the rewriting out of a message, and the middle if it is
 // long: the place is at its start, the cause at its end.
@@ -248,6 +248,7 @@ func plainMessage(err error) string {
 		msg = strings.ToValidUTF8(msg[:maxMessage], "") + " ... " + strings.ToValidUTF8(msg[len(msg)-maxMessage/2:], "")
 	}
 	msg = strings.Join(strings.Fields(msg), " ")
+	msg = strings.ReplaceAll(msg, "error calling "+enter+": ", "")
 	return guardHead.ReplaceAllString(guardForm.ReplaceAllString(msg, "$1"), "")
 }
 

@@ -230,7 +230,7 @@ func (s *Source) values() (map[string]any, map[string]string, error) {
 	}{{"--set", s.Set, strvals.ParseInto}, {"--set-string", s.SetString, strvals.ParseIntoString}} {
 		for _, item := range set.items {
 			if err := set.parse(item, merged); err != nil {
-				return nil, nil, fmt.Errorf("%s %s: %w", set.flag, item, err)
+				return nil, nil, s.fail("", 0, fmt.Errorf("%s %s: %w", set.flag, item, err), "")
 			}
 			key, _, _ := strings.Cut(item, "=")
 			origins[key] = set.flag

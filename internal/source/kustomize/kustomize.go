@@ -3,7 +3,6 @@
 package kustomize
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,10 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -32,6 +33,8 @@ type Source struct {
 	Limits decode.Limits
 
 	used map[string]bool
+	// sources are the objects of the resource files, by path.
+	sources map[string][]*inventory.Object
 }
 
 // Used are the files that the build read, as paths like those of the walker;
@@ -65,7 +68,7 @@ func ReadFile(fsys filesys.FileSystem, dir string) (File, string, error) {
 		if !fsys.Exists(file) {
 			continue
 		}
-		text, err := fsys.ReadFile(file)
+		text, err := readFile(file, decode.DefaultLimits().Bytes)
 		if err != nil {
 			return f, file, err
 		}
@@ -86,13 +89,10 @@ func (f *File) Partial() []string {
 	return out
 }
 
-// remote are resources that Kustomize would fetch over the network.
-var remote = regexp.MustCompile(`^[a-z][a-z0-9+]*://|^git@|^git::|[?&](ref|version)=|^(github\.com|gitlab\.com|bitbucket\.org)[/:]|\.git(//|\?|$)`)
-
 // Read builds the kustomization. What does not build becomes a gap.
 func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
 	inv := new(inventory.Inventory)
-	s.used = make(map[string]bool)
+	s.used, s.sources = make(map[string]bool), make(map[string][]*inventory.Object)
 	for _, f := range decode.Faults(s.read(ctx, inv)) {
 		inv.AddGap(inventory.Gap{What: "kustomization " + s.Path, Why: f.Reason(), File: f.File, Line: f.Line, Broken: true})
 	}
@@ -100,10 +100,6 @@ func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
 }
 
 func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
-	disk := filesys.MakeFsOnDisk()
-	if err := s.refuseRemote(disk, s.Path, 0, make(map[string]bool)); err != nil {
-		return err
-	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -111,22 +107,26 @@ func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Path, err)
 	}
-	watched := &watcher{FileSystem: disk, root: abs, limit: s.Limits.Bytes, read: make(map[string]bool)}
-	opts := krusty.MakeDefaultOptions()
-	opts.LoadRestrictions = types.LoadRestrictionsRootOnly
-	opts.PluginConfig = types.DisabledPluginConfig()
-	built, err := krusty.MakeKustomizer(opts).Run(watched, abs)
-	for file := range watched.read {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	watched := newWatcher(ctx, abs, s.Limits)
+	built, err := build(ctx, watched, abs)
+	files, refused := watched.close()
+	for _, file := range files {
 		s.used[s.shown(abs, file)] = true
 	}
-	if err != nil {
-		return s.fail(err)
+	if refused != nil {
+		refused.File = s.shown(abs, refused.File)
+		return refused
 	}
-	inv.Files += len(watched.read)
+	if err != nil {
+		return s.fail(err, abs, files)
+	}
+	inv.Files += len(files)
 	for _, r := range built.Resources() {
 		text, err := r.AsYAML()
 		if err != nil {
-			return s.fail(err)
+			return s.fail(err, abs, files)
 		}
 		origin, err := r.GetOrigin()
 		file := ""
@@ -143,8 +143,69 @@ func (s *Source) read(ctx context.Context, inv *inventory.Inventory) error {
 	return nil
 }
 
-func (s *Source) fail(err error) *decode.Error {
-	return &decode.Error{File: s.Path, Msg: "kustomize build: " + strings.ReplaceAll(err.Error(), "\n", " ")}
+// timeout bounds a build. It reads files only, so that it is much.
+const timeout = time.Minute
+
+var errTimeout = errors.New("the build takes longer than a minute")
+
+// build runs Kustomize. When the time is up the build ends at the next file it
+// reads.
+func build(ctx context.Context, fsys filesys.FileSystem, dir string) (resmap.ResMap, error) {
+	type outcome struct {
+		built resmap.ResMap
+		err   error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- outcome{nil, fmt.Errorf("kustomize gave up: %v", r)}
+			}
+		}()
+		opts := krusty.MakeDefaultOptions()
+		opts.LoadRestrictions = types.LoadRestrictionsRootOnly
+		opts.PluginConfig = types.DisabledPluginConfig()
+		built, err := krusty.MakeKustomizer(opts).Run(fsys, dir)
+		done <- outcome{built, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, errTimeout
+	case o := <-done:
+		return o.built, o.err
+	}
+}
+
+var (
+	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
+	wrongType    = regexp.MustCompile(`cannot unmarshal .* field \w+\.([\w.]+) of type`)
+)
+
+// fail makes a fault of the build. Kustomize itself tells no lines.
+func (s *Source) fail(err error, abs string, files []string) *decode.Error {
+	fault := &decode.Error{File: s.Path, Msg: "kustomize build: " + s.relative(err.Error(), abs)}
+	for _, form := range []*regexp.Regexp{unknownField, wrongType} {
+		m := form.FindStringSubmatch(err.Error())
+		if m == nil {
+			continue
+		}
+		key := m[1][strings.LastIndexByte(m[1], '.')+1:]
+		for _, file := range files {
+			if !slices.Contains(Names(), filepath.Base(file)) {
+				continue
+			}
+			if line := lineOfKey(file, key); line > 0 {
+				fault.File, fault.Line = s.shown(abs, file), line
+				return fault
+			}
+		}
+	}
+	return fault
+}
+
+// relative makes a message one line, with paths as the user gave them.
+func (s *Source) relative(msg, abs string) string {
+	return strings.ReplaceAll(strings.Join(strings.Fields(msg), " "), abs, s.Path)
 }
 
 // shown turns an absolute path into one as the user would write it.
@@ -154,76 +215,6 @@ func (s *Source) shown(abs, file string) string {
 		return filepath.ToSlash(file)
 	}
 	return path.Join(filepath.ToSlash(s.Path), filepath.ToSlash(rel))
-}
-
-// maxNesting bounds kustomizations that build on others.
-const maxNesting = 32
-
-// refuseRemote looks for resources that would be fetched. Kustomize would run
-// git for them.
-func (s *Source) refuseRemote(fsys filesys.FileSystem, dir string, depth int, seen map[string]bool) error {
-	if depth > maxNesting || seen[dir] {
-		return nil
-	}
-	seen[dir] = true
-	f, name, err := ReadFile(fsys, dir)
-	if err != nil {
-		return &decode.Error{File: filepath.ToSlash(name), Msg: "invalid kustomization: " + err.Error()}
-	}
-	for _, r := range slices.Concat(f.Resources, f.Bases, f.Components) {
-		if remote.MatchString(r) {
-			return &decode.Error{
-				File: filepath.ToSlash(name), Line: lineOf(fsys, name, r), Msg: "resource " + r + " is remote, and nothing is fetched",
-				Hint: "build it with kustomize and scan the result, or vendor it",
-			}
-		}
-		if next := filepath.Join(dir, filepath.FromSlash(r)); fsys.IsDir(next) {
-			if err := s.refuseRemote(fsys, next, depth+1, seen); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func lineOf(fsys filesys.FileSystem, file, text string) int32 {
-	data, err := fsys.ReadFile(file)
-	if err != nil {
-		return 0
-	}
-	i := bytes.Index(data, []byte(text))
-	if i < 0 {
-		return 0
-	}
-	return int32(bytes.Count(data[:i], []byte("\n"))) + 1 //nolint:gosec // a line number fits
-}
-
-// watcher notes which files are read, bounds them, and asks Kustomize to say
-// where each resource comes from.
-type watcher struct {
-	filesys.FileSystem
-
-	root  string
-	limit int64
-	read  map[string]bool
-}
-
-var errTooLarge = errors.New("the file is larger than --max-file-size allows")
-
-// ReadFile implements [filesys.FileSystem].
-func (w *watcher) ReadFile(name string) ([]byte, error) {
-	data, err := w.FileSystem.ReadFile(name)
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(data)) > w.limit {
-		return nil, fmt.Errorf("%s: %w", name, errTooLarge)
-	}
-	w.read[name] = true
-	if filepath.Dir(name) == w.root && slices.Contains(Names(), filepath.Base(name)) {
-		return withOrigins(data), nil
-	}
-	return data, nil
 }
 
 // withOrigins adds originAnnotations to the build metadata of a kustomization
@@ -292,13 +283,18 @@ func (s *Source) find(fsys filesys.FileSystem, file string, o *inventory.Object)
 	if err != nil {
 		return nil
 	}
-	data, err := fsys.ReadFile(abs)
-	if err != nil {
-		return nil
+	candidates, known := s.sources[abs]
+	if !known {
+		data, err := fsys.ReadFile(abs)
+		if err != nil {
+			return nil
+		}
+		res, _ := decode.File(data, &inventory.Origin{File: file}, s.Limits) //nolint:errcheck // the build has read the file already
+		candidates = res.Objects
+		s.sources[abs] = candidates
 	}
-	res, _ := decode.File(data, &inventory.Origin{File: file}, s.Limits) //nolint:errcheck // the build has read the file already
 	var best *inventory.Object
-	for _, candidate := range res.Objects {
+	for _, candidate := range candidates {
 		if candidate.Kind != o.Kind {
 			continue
 		}
