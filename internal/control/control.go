@@ -151,6 +151,8 @@ type Test struct {
 	// Manifest is YAML, one or more documents; or another known file if File
 	// names it.
 	Manifest string `json:"manifest"`
+	// Images are users of images that are known from elsewhere.
+	Images map[string]string `json:"images,omitempty"`
 	// File is the name the manifest is read under, manifest.yaml if empty.
 	File string `json:"file,omitempty"`
 }

@@ -163,6 +163,7 @@ func TestBrokenFiles(t *testing.T) {
 			name: "a template is named", text: "apiVersion: v1\nkind: Pod\n{{- if .Values.a }}\nspec: {}\n{{- end }}\n",
 			want: []string{"a.yaml:3: invalid YAML: could not find expected ':' (this looks like a template; scan the chart folder that has the Chart.yaml instead)"},
 		},
+		{name: "a template that parses is named", text: "apiVersion: v1\nkind: Service\nmetadata:\n  labels:\n    {{ .Values.labels }}\n", want: []string{"a.yaml:5: a map key must be a string (this looks like a template; scan the chart folder that has the Chart.yaml instead)"}},
 		{name: "broken YAML of something else is foreign", text: "a: [\n", want: []string{"foreign fault a.yaml:1: invalid YAML: did not find expected node content"}},
 		{
 			name: "broken flow style with an apiVersion and a kind is not foreign", text: `- {apiVersion: v1, kind: Pod, spec: {]}`,

@@ -103,10 +103,14 @@ func TestManyDocumentsAreBounded(t *testing.T) {
 		faults     int
 		last       string
 	}{
-		{"a file of broken documents is given up", strings.Repeat("---\n}\n", 5000), 1001,
-			"a.yaml:1999: 1000 documents of the file are broken; the rest of it was not read"},
-		{"a file has an end", strings.Repeat("---\na\n", 200_001), 1,
-			"a.yaml:400001: the file has more than 200000 documents; the rest of it was not read (split it)"},
+		{
+			"a file of broken documents is given up", strings.Repeat("---\n}\n", 5000), 1001,
+			"a.yaml:1999: 1000 documents of the file are broken; the rest of it was not read",
+		},
+		{
+			"a file has an end", strings.Repeat("---\na\n", 200_001), 1,
+			"a.yaml:400001: the file has more than 200000 documents; the rest of it was not read (split it)",
+		},
 		{"documents of comments cost nothing", strings.Repeat("---\n#\n", 500_000), 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

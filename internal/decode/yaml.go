@@ -144,6 +144,9 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		b := &builder{decoder: d, root: &r, line: doc.line}
 		d.restart()
 		if err := b.build(top.Content[0], r.node, 0); err != nil {
+			if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" && bytes.Contains(doc.text, []byte("{{")) {
+				e.Hint = templateHint
+			}
 			return roots, err
 		}
 		if top.Content[0].Kind == yaml.ScalarNode && r.node.Kind == inventory.Null {
@@ -155,6 +158,8 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		roots = append(roots, r)
 	}
 }
+
+const templateHint = "this looks like a template; scan the chart folder that has the Chart.yaml instead"
 
 var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?(.*)$`)
 
@@ -175,7 +180,7 @@ func (d *decoder) yamlError(doc document, err error) *Error {
 	} else if tab := tabLine(lines, int(line)); tab > 0 {
 		line, hint = int32(tab), "a tab is used for indentation; YAML allows spaces only" //nolint:gosec // bounded by the size of the file
 	} else if bytes.Contains(doc.text, []byte("{{")) {
-		hint = "this looks like a template; scan the chart folder that has the Chart.yaml instead"
+		hint = templateHint
 	}
 	if line == 0 {
 		line = 1

@@ -13,8 +13,9 @@ import (
 // aggregate gives ClusterRoles with an aggregationRule the rules of those they
 // select, as the controller manager does: over and over until nothing changes,
 // since one aggregated role may select another. Cycles end because rules are
-// only ever added, each once.
-func (m *Model) aggregate() {
+// only ever added, each once. In a manifest the rules that stand beside an
+// aggregationRule are overwritten; in a cluster they are the outcome and stay.
+func (m *Model) aggregate(keepStored func(*inventory.Object) bool) {
 	type aggregated struct {
 		role    *inventory.Object
 		sources []*inventory.Object
@@ -25,7 +26,9 @@ func (m *Model) aggregate() {
 			continue
 		}
 		all = append(all, aggregated{o, m.selected(o)})
-		m.rules[keyOf(o)] = nil
+		if !keepStored(o) {
+			m.rules[keyOf(o)] = nil
+		}
 	}
 	for changed := true; changed; {
 		changed = false

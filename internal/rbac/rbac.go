@@ -175,7 +175,7 @@ func build(inv *inventory.Inventory) *Model {
 			m.rules[keyOf(o)] = readRules(o)
 		}
 	}
-	m.aggregate()
+	m.aggregate(func(*inventory.Object) bool { return inv.ClusterWide })
 	m.addBuiltin()
 	for _, kind := range []string{"RoleBinding", "ClusterRoleBinding"} {
 		for _, o := range inv.Kind(kind, Group) {

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,10 +20,7 @@ import (
 // field exactly where the walk does.
 func TestWalkFindsWhatTheDecoderFinds(t *testing.T) {
 	t.Parallel()
-	types := make(map[string]reflect.Type)
-	for name, kind := range extra {
-		types[name] = kind
-	}
+	types := maps.Clone(extra)
 	for gvk, kind := range scheme.Scheme.AllKnownTypes() {
 		if !strings.HasSuffix(gvk.Kind, "List") && gvk.Version != "__internal" {
 			types[gvk.GroupVersion().String()+"/"+gvk.Kind] = kind
@@ -94,8 +92,15 @@ func TestEditDistance(t *testing.T) {
 		a, b string
 		want int
 	}{
-		{"", "", 0}, {"abc", "abc", 0}, {"abc", "", 3}, {"abc", "abd", 1}, {"abc", "ab", 1}, {"abc", "xabc", 1},
-		{"abc", "acb", 1}, {"kitten", "sitting", 3}, {long, "a", 100},
+		{"", "", 0},
+		{"abc", "abc", 0},
+		{"abc", "", 3},
+		{"abc", "abd", 1},
+		{"abc", "ab", 1},
+		{"abc", "xabc", 1},
+		{"abc", "acb", 1},
+		{"kitten", "sitting", 3},
+		{long, "a", 100},
 	} {
 		t.Run(fmt.Sprintf("%.8s and %.8s differ by %d", c.a, c.b, c.want), func(t *testing.T) {
 			t.Parallel()

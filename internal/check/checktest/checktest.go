@@ -61,6 +61,7 @@ func runTest(t *testing.T, c *control.Control, analyse control.Analysis, test *c
 		t.Fatal(err)
 	}
 	inv := Inventory(t, test.File, test.Manifest, read)
+	inv.ImageUsers = test.Images
 	res := check.Run(inv, []*control.Compiled{compiled}, check.Options{Passed: true})
 	if err := compare(test, res); err != nil {
 		t.Error(err)

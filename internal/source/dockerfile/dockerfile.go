@@ -40,7 +40,7 @@ func Decode(data []byte, origin *inventory.Origin, limits decode.Limits) (decode
 	if limit := min(limits.Bytes, maxFile); int64(len(data)) > limit {
 		return decode.Result{}, &decode.Error{File: origin.File, Msg: fmt.Sprintf("the Dockerfile is larger than %d KiB", limit>>10)}
 	}
-	if i := bytes.IndexByte(data, 0); i >= 0 {
+	if bytes.Contains(data, []byte{0}) {
 		return decode.Result{}, &decode.Error{File: origin.File, Msg: "invalid Dockerfile: the file is binary, not text"}
 	}
 	parsed, err := parser.Parse(bytes.NewReader(data))
@@ -135,9 +135,10 @@ func (b *builder) instruction(n *parser.Node) error {
 		}
 		items = append(items, text("", a, line))
 	}
-	whole := n.Original
+	var whole strings.Builder
+	whole.WriteString(n.Original)
 	for _, h := range n.Heredocs {
-		whole += "\n" + h.Content + h.Name
+		whole.WriteString("\n" + h.Content + h.Name)
 		if cmd == "RUN" { // the content is a script; elsewhere it is a file
 			items = append(items, text("", h.Content, line))
 		}
@@ -147,7 +148,7 @@ func (b *builder) instruction(n *parser.Node) error {
 	list.Items = append(list.Items, inventory.Node{Kind: inventory.Map, Line: line, Column: 1, Items: []inventory.Node{
 		text("cmd", cmd, line),
 		{Key: "args", Kind: inventory.List, Line: line, Column: 1, Items: items},
-		text("text", whole, line),
+		text("text", whole.String(), line),
 	}})
 	return nil
 }

@@ -178,7 +178,7 @@ func TestValuesThatDoubleAreBounded(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	for _, seed := range []string{
 		"FROM a\nUSER 1\n", "ARG A=1\nFROM x:${A:-2} AS b\nENV A=$A$A B='x'\nRUN <<EOF\nx\nEOF\n", "# escape=`\nFROM a\nRUN x `\n y",
-		"FROM a\nONBUILD ONBUILD RUN x", "FROM a\nHEALTHCHECK CMD [\"x\"]\nSHELL []\nLABEL a=b c", "FROM a\nRUN --mount=type=secret x\nENV =\nARG =",
+		"FROM a\nONBUILD " + "ONBUILD RUN x", "FROM a\nHEALTHCHECK CMD [\"x\"]\nSHELL []\nLABEL a=b c", "FROM a\nRUN --mount=type=secret x\nENV =\nARG =",
 		"FROM a\nCOPY <<a <<b /\na\nb\n",
 	} {
 		f.Add([]byte(seed))

@@ -105,8 +105,8 @@ func (w *walker) dropLinks() {
 		if w.links[u.Path] != "" {
 			continue
 		}
-		if real, err := filepath.EvalSymlinks(filepath.FromSlash(u.Path)); err == nil {
-			seen[real] = true
+		if target, err := filepath.EvalSymlinks(filepath.FromSlash(u.Path)); err == nil {
+			seen[target] = true
 		}
 	}
 	w.found.Units = slices.DeleteFunc(w.found.Units, func(u Unit) bool {
@@ -120,7 +120,7 @@ func (w *walker) dropLinks() {
 	})
 }
 
-func (w *walker) add(k Kind, path string, named bool) { //nolint:revive // named is a field of the unit
+func (w *walker) add(k Kind, path string, named bool) {
 	w.found.Units = append(w.found.Units, Unit{Kind: k, Path: filepath.ToSlash(path), Named: named})
 }
 

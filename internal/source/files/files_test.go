@@ -81,7 +81,7 @@ const (
 )
 
 func (tc *walkCase) run(t *testing.T) {
-	t.Parallel()
+	t.Helper()
 	dir := tree(t, tc.content)
 	paths := []string{dir}
 	if len(tc.paths) > 0 {
@@ -99,7 +99,7 @@ func (tc *walkCase) run(t *testing.T) {
 	}
 	want := tc.skipped
 	if want == nil {
-		want = map[string]int{}
+		want = make(map[string]int)
 	}
 	if diff := cmp.Diff(found.Skipped, want); diff != "" {
 		t.Error("skipped: -got +want\n", diff)
@@ -171,7 +171,10 @@ func TestWalkTellsKinds(t *testing.T) {
 			want: []string{"manifest B.yaml", "manifest a.yaml", "manifest a/2.yaml", "manifest b/1.yaml"},
 		},
 	} {
-		t.Run(tc.name, tc.run)
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tc.run(t)
+		})
 	}
 }
 
@@ -246,7 +249,10 @@ func TestWalkHonoursGitignore(t *testing.T) {
 			content: map[string]string{"a.yaml": ""}, opts: files.Options{Exclude: []string{"/*/nothing", "/"}}, skipped: map[string]int{ignored: 1},
 		},
 	} {
-		t.Run(tc.name, tc.run)
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tc.run(t)
+		})
 	}
 }
 
@@ -279,7 +285,10 @@ func TestWalkFollowsLinksWithin(t *testing.T) {
 			content: map[string]string{"data": "", "a.yaml": "->data", "b.yaml": "->data"}, want: []string{"manifest a.yaml"},
 		},
 	} {
-		t.Run(tc.name, tc.run)
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tc.run(t)
+		})
 	}
 }
 
@@ -370,7 +379,7 @@ func TestUnreadableFolderIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.Chmod(filepath.Join(dir, "secret"), 0o750); err != nil { //nolint:gosec // so that it can be removed
+		if err := os.Chmod(filepath.Join(dir, "secret"), 0o750); err != nil {
 			t.Error(err)
 		}
 	})

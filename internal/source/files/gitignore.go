@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
@@ -47,8 +48,8 @@ func (g *ignorer) above(path string) error {
 		}
 		parents = append(parents, parent)
 	}
-	for i := len(parents) - 1; i >= 0; i-- {
-		if err := g.read(parents[i]); err != nil {
+	for _, dir := range slices.Backward(parents) {
+		if err := g.read(dir); err != nil {
 			return err
 		}
 	}
@@ -102,7 +103,7 @@ func segments(abs string) []string {
 	return strings.Split(strings.Trim(filepath.ToSlash(abs), "/"), "/")
 }
 
-func (g *ignorer) match(path string, isDir bool) bool { //nolint:revive // the pattern library asks for it
+func (g *ignorer) match(path string, isDir bool) bool {
 	slash := filepath.ToSlash(path)
 	for _, glob := range g.exclude {
 		if ok, err := filepath.Match(glob, slash); ok && err == nil || strings.HasPrefix(slash, strings.TrimSuffix(glob, "/")+"/") {
@@ -112,7 +113,7 @@ func (g *ignorer) match(path string, isDir bool) bool { //nolint:revive // the p
 	return g.gitignored(path, isDir)
 }
 
-func (g *ignorer) gitignored(path string, isDir bool) bool { //nolint:revive // the pattern library asks for it
+func (g *ignorer) gitignored(path string, isDir bool) bool {
 	if len(g.patterns) == 0 {
 		return false
 	}

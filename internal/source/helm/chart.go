@@ -132,8 +132,8 @@ func (r *rendering) onDisk(file string) string {
 			return path.Join(done, rest)
 		}
 		done = path.Join(done, "charts", name)
-		if real, ok := r.folders[done]; ok {
-			done = real
+		if folder, ok := r.folders[done]; ok {
+			done = folder
 		}
 		rest = after
 	}

@@ -59,7 +59,7 @@ func newGuard(ctx context.Context) *guard {
 }
 
 // text lets a text pass if it is not too much.
-func (g *guard) text(size int, make func() string) (string, error) {
+func (g *guard) text(size int, build func() string) (string, error) {
 	if err := g.ctx.Err(); err != nil {
 		return "", err
 	}
@@ -69,7 +69,7 @@ func (g *guard) text(size int, make func() string) (string, error) {
 	if g.grown.Add(int64(size)) > maxGrown {
 		return "", fmt.Errorf("texts of more than %d MiB together", maxGrown>>20)
 	}
-	return make(), nil
+	return build(), nil
 }
 
 // functions replace those of the engine.
@@ -181,7 +181,8 @@ func (g *guard) numbers(start, stop, step int) ([]int, error) {
 }
 
 func (g *guard) seq(params ...int) (string, error) {
-	start, step, end := 1, 0, 0
+	var step, end int
+	start := 1
 	switch len(params) {
 	case 1:
 		end = params[0]

@@ -141,7 +141,7 @@ func (s *Source) load() ([]*archive.BufferedFile, bool, error) {
 	return files, false, err
 }
 
-// loadFolder reads a folder; os.Root keeps links from leading out of it.
+// loadFolder reads a folder; [os.Root] keeps links from leading out of it.
 func loadFolder(dir string) ([]*archive.BufferedFile, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -157,44 +157,47 @@ func loadFolder(dir string) ([]*archive.BufferedFile, error) {
 		}
 	}
 	rules.AddDefaults()
-	var files []*archive.BufferedFile
-	total := int64(0)
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && d.Name() == ".git" {
-			return fs.SkipDir
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		if name != "." && rules.Ignore(name, info) {
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		f, err := root.Open(filepath.FromSlash(name))
-		if err != nil {
-			return err
-		}
-		defer f.Close() //nolint:errcheck // only read
-		data, err := io.ReadAll(io.LimitReader(f, maxChart-total+1))
-		if err != nil {
-			return err
-		}
-		if total += int64(len(data)); total > maxChart || len(files) > maxFiles {
-			return fmt.Errorf("the chart has more than %d MiB or %d files", maxChart>>20, maxFiles)
-		}
-		files = append(files, &archive.BufferedFile{Name: name, Data: data})
+	b := &folder{root: root, rules: rules}
+	err = fs.WalkDir(root.FS(), ".", b.visit)
+	return b.files, err
+}
+
+// folder gathers the files of a chart.
+type folder struct {
+	root  *os.Root
+	rules *ignore.Rules
+	files []*archive.BufferedFile
+	total int64
+}
+
+func (b *folder) visit(name string, d fs.DirEntry, err error) error {
+	if err != nil {
+		return err
+	}
+	info, err := d.Info()
+	if err != nil {
+		return err
+	}
+	if d.IsDir() && (d.Name() == ".git" || name != "." && b.rules.Ignore(name, info)) {
+		return fs.SkipDir
+	}
+	if !d.Type().IsRegular() || b.rules.Ignore(name, info) {
 		return nil
-	})
-	return files, err
+	}
+	f, err := b.root.Open(filepath.FromSlash(name))
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(f, maxChart-b.total+1))
+	if err != nil {
+		return err
+	}
+	if b.total += int64(len(data)); b.total > maxChart || len(b.files) > maxFiles {
+		return fmt.Errorf("the chart has more than %d MiB or %d files", maxChart>>20, maxFiles)
+	}
+	b.files = append(b.files, &archive.BufferedFile{Name: name, Data: data})
+	return nil
 }
 
 func missingDependencies(c *chart.Chart) []string {
@@ -282,17 +285,17 @@ func (s *Source) render(ctx context.Context, c *chart.Chart, files []*archive.Bu
 	}
 	twin, err := loader.LoadFiles(mark(files))
 	if err != nil {
-		return nil //nolint:nilerr // positions get coarser, nothing else
+		return nil
 	}
 	if err := chartutil.ProcessDependencies(twin, values); err != nil {
-		return nil //nolint:nilerr // positions get coarser, nothing else
+		return nil
 	}
 	guardTemplates(twin)
 	for _, f := range s.broken {
 		empty(twin, strings.TrimPrefix(f.File, s.Path+"/"))
 		f.File = path.Join(s.Path, r.onDisk(strings.TrimPrefix(f.File, s.Path+"/")))
 	}
-	if marked, err := s.bounded(ctx, twin, top); err == nil {
+	if marked, err := bounded(ctx, twin, top); err == nil {
 		r.marked = marked
 	}
 	return nil
@@ -306,7 +309,7 @@ const maxBroken = 30
 func (s *Source) withoutBroken(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, []*decode.Error, error) {
 	var broken []*decode.Error
 	for {
-		plain, err := s.bounded(ctx, c, top)
+		plain, err := bounded(ctx, c, top)
 		if err == nil {
 			return plain, broken, nil
 		}
@@ -340,7 +343,7 @@ var errTimeout = errors.New("rendering takes too long: a template runs without e
 // bounded renders in a goroutine. When the time is up or the memory used, the
 // goroutine ends at its next call of a function that is guarded; a template
 // that calls none is left behind.
-func (s *Source) bounded(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, error) {
+func bounded(ctx context.Context, c *chart.Chart, top common.Values) (map[string]string, error) {
 	type outcome struct {
 		out map[string]string
 		err error

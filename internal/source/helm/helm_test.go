@@ -1,16 +1,12 @@
 package helm_test
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -102,7 +98,7 @@ func TestExpressions(t *testing.T) {
 
 func TestValuesInOrder(t *testing.T) {
 	t.Parallel()
-	dir := chart(t, pod(`"{{ .Values.a }} {{ .Values.m.x }} {{ .Values.m.w }} {{ kindOf .Values.num }}"`)+
+	dir := chart(t, pod(`"{{ .Values.a }}/{{ .Values.m.x }}/{{ .Values.m.w }}/{{ kindOf .Values.num }}"`)+
 		"-- values.yaml --\na: chart\nm: {x: chart, w: chart}\nnum: 1\n-- one.yaml --\na: one\nm: {x: one}\n-- two.yaml --\nm: {x: two}\n")
 	one, two := filepath.Join(dir, "one.yaml"), filepath.Join(dir, "two.yaml")
 	for _, tc := range []struct {
@@ -110,15 +106,15 @@ func TestValuesInOrder(t *testing.T) {
 		source helm.Source
 		want   string
 	}{
-		{"the chart's own values", helm.Source{}, "chart chart chart float64"},
-		{"a values file overrides what it names", helm.Source{ValueFiles: []string{one}}, "one one chart float64"},
-		{"the last values file wins", helm.Source{ValueFiles: []string{one, two}}, "one two chart float64"},
-		{"the order of values files counts", helm.Source{ValueFiles: []string{two, one}}, "one one chart float64"},
-		{"--set wins over files", helm.Source{ValueFiles: []string{one}, Set: []string{"a=set,m.w=set"}}, "set one set float64"},
-		{"the last --set wins", helm.Source{Set: []string{"a=1st", "a=2nd"}}, "2nd chart chart float64"},
-		{"--set tells numbers from texts", helm.Source{Set: []string{"num=2"}}, "chart chart chart int64"},
-		{"--set-string does not", helm.Source{SetString: []string{"num=2"}}, "chart chart chart string"},
-		{"null removes a value", helm.Source{Set: []string{"num=null"}}, "chart chart chart invalid"},
+		{"the chart's own values", helm.Source{}, "chart/chart/chart/float64"},
+		{"a values file overrides what it names", helm.Source{ValueFiles: []string{one}}, "one/one/chart/float64"},
+		{"the last values file wins", helm.Source{ValueFiles: []string{one, two}}, "one/two/chart/float64"},
+		{"the order of values files counts", helm.Source{ValueFiles: []string{two, one}}, "one/one/chart/float64"},
+		{"--set wins over files", helm.Source{ValueFiles: []string{one}, Set: []string{"a=set,m.w=set"}}, "set/one/set/float64"},
+		{"the last --set wins", helm.Source{Set: []string{"a=1st", "a=2nd"}}, "2nd/chart/chart/float64"},
+		{"--set tells numbers from texts", helm.Source{Set: []string{"num=2"}}, "chart/chart/chart/int64"},
+		{"--set-string does not", helm.Source{SetString: []string{"num=2"}}, "chart/chart/chart/string"},
+		{"null removes a value", helm.Source{Set: []string{"num=null"}}, "chart/chart/chart/invalid"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,21 +190,25 @@ func TestFieldsPointToTheTemplate(t *testing.T) {
 		{
 			"fields after a block of text",
 			"-- templates/a.yaml --\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  x: |\n    one: 1\n    {{ \"two: 2\\nthree: 3\" | nindent 4 }}\n  w: z\n",
-			[]string{"data.x", "data.w"}, []string{"a data.x templates/a.yaml:6", "a data.w templates/a.yaml:9"},
+			[]string{"data.x", "data.w"},
+			[]string{"a data.x templates/a.yaml:6", "a data.w templates/a.yaml:9"},
 		},
 		{
 			"a subchart in a folder", "-- templates/a.yaml --\n-- charts/db/Chart.yaml --\napiVersion: v2\nname: db\nversion: 1.0.0\n" +
 				"-- charts/db/templates/b.yaml --\n\napiVersion: v1\nkind: Pod\nmetadata:\n  name: b\n",
-			[]string{"metadata.name"}, []string{"b metadata.name charts/db/templates/b.yaml:5"},
+			[]string{"metadata.name"},
+			[]string{"b metadata.name charts/db/templates/b.yaml:5"},
 		},
 		{
 			"a subchart under another name", "-- Chart.yaml --\napiVersion: v2\nname: shop\nversion: 1.0.0\ndependencies:\n- {name: db, version: 1.0.0, alias: store}\n" +
 				"-- charts/db-1/Chart.yaml --\napiVersion: v2\nname: db\nversion: 1.0.0\n-- charts/db-1/templates/b.yaml --\napiVersion: v1\nkind: Pod\nmetadata:\n  name: b\n",
-			[]string{"metadata.name"}, []string{"b metadata.name charts/db-1/templates/b.yaml:4"},
+			[]string{"metadata.name"},
+			[]string{"b metadata.name charts/db-1/templates/b.yaml:4"},
 		},
 		{
 			"definitions of custom resources", "-- crds/c.yaml --\n# c\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata:\n  name: c\n",
-			[]string{"metadata.name"}, []string{"c metadata.name crds/c.yaml:5"},
+			[]string{"metadata.name"},
+			[]string{"c metadata.name crds/c.yaml:5"},
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -256,91 +256,6 @@ func TestNotesAndTestsAreNoObjects(t *testing.T) {
 	}
 	if diff := cmp.Diff(inv.Skipped, map[string]int{"test of a chart": 2}); diff != "" {
 		t.Error("skipped: -got +want\n", diff)
-	}
-}
-
-type entry struct {
-	name, text, link string
-}
-
-func pack(t *testing.T, entries ...entry) []byte {
-	t.Helper()
-	var buf bytes.Buffer
-	zip := gzip.NewWriter(&buf)
-	out := tar.NewWriter(zip)
-	for _, e := range entries {
-		h := &tar.Header{Name: e.name, Mode: 0o600, Size: int64(len(e.text)), Typeflag: tar.TypeReg}
-		if e.link != "" {
-			h.Typeflag, h.Linkname = tar.TypeSymlink, e.link
-		}
-		if err := out.WriteHeader(h); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := out.Write([]byte(e.text)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := zip.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return buf.Bytes()
-}
-
-func archived(t *testing.T, data []byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "shop.tgz")
-	if err := os.WriteFile(name, data, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-var (
-	chartFile = entry{name: "shop/Chart.yaml", text: "apiVersion: v2\nname: shop\nversion: 1.0.0\n"}
-	podFile   = entry{name: "shop/templates/a.yaml", text: "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n"}
-)
-
-func TestArchives(t *testing.T) {
-	t.Parallel()
-	db := pack(t, entry{name: "db/Chart.yaml", text: "apiVersion: v2\nname: db\nversion: 1.0.0\n"}, entry{name: "db/templates/b.yaml", text: "apiVersion: v1\nkind: Pod\nmetadata:\n  name: b\n"})
-	name := archived(t, pack(t, chartFile, podFile, entry{name: "shop/charts/db-1.0.0.tgz", text: string(db)}, entry{name: "shop/link", link: "/etc/passwd"}))
-	inv := read(t, &helm.Source{Path: name})
-	want := []string{"b metadata.name charts/db/templates/b.yaml:4", "a metadata.name templates/a.yaml:4"}
-	if diff := cmp.Diff(places(t, inv, name, "metadata.name"), want); diff != "" {
-		t.Error("-got +want\n", diff)
-	}
-}
-
-func TestBrokenAndHostileArchives(t *testing.T) {
-	t.Parallel()
-	zeros := strings.Repeat("\x00", 64<<20)
-	bomb := pack(t, entry{name: "db/Chart.yaml", text: "apiVersion: v2\nname: db\nversion: 1.0.0\n"}, entry{name: "db/a", text: zeros})
-	var many []entry
-	for i := range 20_001 {
-		many = append(many, entry{name: fmt.Sprintf("shop/%d", i)})
-	}
-	for _, tc := range []struct {
-		name string
-		data []byte
-		want string
-	}{
-		{"text is no archive", []byte("apiVersion: v2\n"), "not a gzip archive"},
-		{"an archive that is cut off", pack(t, chartFile, podFile)[:100], "not a tar archive: unexpected EOF"},
-		{"an archive without a Chart.yaml", pack(t, podFile), "Chart.yaml file is missing"},
-		{"a path that leads upwards", pack(t, chartFile, entry{name: "shop/../../out.yaml"}), "parent directory"},
-		{"an absolute path", pack(t, chartFile, entry{name: "shop//etc/cron.d/x"}), "absolute paths"},
-		{"a file that unpacks to very much", pack(t, chartFile, entry{name: "shop/a", text: zeros}, entry{name: "shop/b", text: zeros}), "unpacks to more than 128 MiB"},
-		{"subcharts that unpack to very much together", pack(t, chartFile, entry{name: "shop/charts/a.tgz", text: string(bomb)}, entry{name: "shop/charts/b.tgz", text: string(bomb)}), "charts/b.tgz: the archive unpacks to more than 128 MiB"},
-		{"very many files", pack(t, many...), "more than 20000 files"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			name := archived(t, tc.data)
-			gapWith(t, read(t, &helm.Source{Path: name}), filepath.ToSlash(name)+":0", tc.want)
-		})
 	}
 }
 
@@ -398,11 +313,7 @@ func TestBrokenCharts(t *testing.T) {
 			} else {
 				place = tc.source.Path + "/" + place
 			}
-			started := time.Now()
 			gapWith(t, read(t, &tc.source), place, tc.want)
-			if took := time.Since(started); took > 15*time.Second {
-				t.Errorf("it took %s", took)
-			}
 		})
 	}
 }
@@ -444,11 +355,7 @@ func TestARunWithoutEndIsCutOff(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			dir := chart(t, pod(tc.expression))
-			started := time.Now()
 			gapWith(t, read(t, &helm.Source{Path: dir, Timeout: 300 * time.Millisecond}), dir+":0", "without end")
-			if took := time.Since(started); took > 10*time.Second {
-				t.Errorf("it took %s", took)
-			}
 		})
 	}
 }
@@ -483,9 +390,8 @@ func TestMissingDependenciesAreTold(t *testing.T) {
 
 func TestNoSchemaIsFetched(t *testing.T) {
 	t.Parallel()
-	var calls atomic.Int64
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls.Add(1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("a request for %s", r.URL)
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	t.Cleanup(server.Close)
@@ -498,12 +404,10 @@ func TestNoSchemaIsFetched(t *testing.T) {
 		{"from the disk", `{"$ref": "file:///etc/hosts"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
 			dir := chart(t, pod("x")+"-- values.schema.json --\n"+tc.schema+"\n")
 			if got := annotation(t, read(t, &helm.Source{Path: dir})); got != "x" {
 				t.Errorf("got %q, want x", got)
-			}
-			if n := calls.Load(); n != 0 {
-				t.Errorf("%d requests", n)
 			}
 		})
 	}
@@ -536,12 +440,13 @@ func TestHelmignoreIsHonoured(t *testing.T) {
 
 func TestTheResultIsTheSameEveryTime(t *testing.T) {
 	t.Parallel()
-	text := pod(`{{ randAlphaNum 20 }}-{{ uuidv4 }}`)
+	var text strings.Builder
+	text.WriteString(pod(`{{ randAlphaNum 20 }}-{{ uuidv4 }}`))
 	for i := range 4 {
 		name := fmt.Sprintf("s%d", i)
-		text += fmt.Sprintf("-- charts/%s/Chart.yaml --\napiVersion: v2\nname: %s\nversion: 1.0.0\n-- charts/%s/templates/a.yaml --\napiVersion: v1\nkind: Pod\nmetadata: {name: %s-{{ randAlpha 5 }}}\n", name, name, name, name)
+		fmt.Fprintf(&text, "-- charts/%s/Chart.yaml --\napiVersion: v2\nname: %s\nversion: 1.0.0\n-- charts/%s/templates/a.yaml --\napiVersion: v1\nkind: Pod\nmetadata: {name: %s-{{ randAlpha 5 }}}\n", name, name, name, name)
 	}
-	dir := chart(t, text)
+	dir := chart(t, text.String())
 	all := func() []string {
 		var out []string
 		for _, o := range read(t, &helm.Source{Path: dir}).Objects {

@@ -205,7 +205,7 @@ func align(lines []string, source [][]byte) lineMap {
 				}
 			}
 		}
-		out[i] = int32(at) + 1 //nolint:gosec // a line number fits
+		out[i] = int32(at) + 1
 	}
 	return out
 }
@@ -239,7 +239,7 @@ func (r *rendering) valuesOn(source [][]byte) map[int32][]inventory.Value {
 		for _, m := range valueRef.FindAllSubmatch(line, -1) {
 			key := strings.TrimPrefix(string(m[1]), ".")
 			v := inventory.Value{Key: key, Value: r.show(key), From: r.from(key)}
-			at := int32(i) + 1 //nolint:gosec // a line number fits
+			at := int32(i) + 1
 			if !slices.Contains(out[at], v) {
 				out[at] = append(out[at], v)
 			}

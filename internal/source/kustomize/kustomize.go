@@ -289,7 +289,7 @@ func (s *Source) find(fsys filesys.FileSystem, file string, o *inventory.Object)
 		if err != nil {
 			return nil
 		}
-		res, _ := decode.File(data, &inventory.Origin{File: file}, s.Limits) //nolint:errcheck // the build has read the file already
+		res, _ := decode.File(data, &inventory.Origin{File: file}, s.Limits)
 		candidates = res.Objects
 		s.sources[abs] = candidates
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // maxAgain bounds how often a build reads one file.
-const maxAgain = 500
+const maxAgain = 200
 
 // watcher is the disk as a build sees it. It notes which files are read, bounds
 // them, asks Kustomize to say where each resource comes from, and refuses what
@@ -95,16 +95,16 @@ func (w *watcher) ReadFile(name string) ([]byte, error) {
 }
 
 // WriteFile implements [filesys.FileSystem]; nothing is written.
-func (w *watcher) WriteFile(string, []byte) error { return errReadOnly }
+func (*watcher) WriteFile(string, []byte) error { return errReadOnly }
 
 // Mkdir implements [filesys.FileSystem]; nothing is written.
-func (w *watcher) Mkdir(string) error { return errReadOnly }
+func (*watcher) Mkdir(string) error { return errReadOnly }
 
 // MkdirAll implements [filesys.FileSystem]; nothing is written.
-func (w *watcher) MkdirAll(string) error { return errReadOnly }
+func (*watcher) MkdirAll(string) error { return errReadOnly }
 
 // RemoveAll implements [filesys.FileSystem]; nothing is removed.
-func (w *watcher) RemoveAll(string) error { return errReadOnly }
+func (*watcher) RemoveAll(string) error { return errReadOnly }
 
 var errReadOnly = errors.New("a scan writes nothing")
 
@@ -201,8 +201,8 @@ func (w *watcher) checkPlugins(name string, list *yaml.Node) *decode.Error {
 		if w.IsDir(file) {
 			return &decode.Error{File: name, Line: lineAt(n), Msg: "plugins from folder " + n.Value + " are not supported", Hint: "build it with kustomize and scan the result"}
 		}
-		if real, err := filepath.EvalSymlinks(file); err == nil {
-			w.plugins[real] = true
+		if target, err := filepath.EvalSymlinks(file); err == nil {
+			w.plugins[target] = true
 		}
 		w.plugins[file] = true
 	}
@@ -230,7 +230,7 @@ func checkReferences(name string, n *yaml.Node, depth int) *decode.Error {
 	if depth > maxDepth {
 		return &decode.Error{File: name, Line: lineAt(n), Msg: fmt.Sprintf("values are nested deeper than %d", maxDepth)}
 	}
-	switch n.Kind {
+	switch n.Kind { //nolint:exhaustive // the other kinds hold no text
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			if harmless[n.Content[i].Value] {

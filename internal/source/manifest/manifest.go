@@ -131,7 +131,7 @@ func (s *Source) bytes(path string) ([]byte, error) {
 	return read(io.LimitReader(in, s.Limits.Bytes+1), size)
 }
 
-// read is io.ReadAll with a buffer of the expected size.
+// read is [io.ReadAll] with a buffer of the expected size.
 func read(in io.Reader, size int64) ([]byte, error) {
 	buf := make([]byte, 0, size+512)
 	for {

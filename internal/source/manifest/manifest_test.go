@@ -50,7 +50,7 @@ type seen struct {
 func summary(inv *inventory.Inventory) seen {
 	s := seen{Foreign: inv.Skipped["not Kubernetes"]}
 	for _, o := range inv.Objects {
-		s.Objects = append(s.Objects, fmt.Sprintf("%d %s %s", o.Root.Line, o.APIVersion, o.Ref()))
+		s.Objects = append(s.Objects, fmt.Sprintf("%d %s %s", o.Root.Line, o.APIVersion, strings.TrimPrefix(o.Namespace+"/"+o.Kind+"/"+o.Name, "/")))
 	}
 	for _, g := range inv.Gaps {
 		if !g.Broken {

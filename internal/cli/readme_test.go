@@ -1,0 +1,50 @@
+package cli_test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/redoubt-k8s/redoubt/internal/cli"
+)
+
+// TestReadmeShowsWhatTheProgramPrints runs the commands of the transcript in
+// the README and wants its lines, in order, in the output. A line [...] stands
+// for lines that are left out.
+func TestReadmeShowsWhatTheProgramPrints(t *testing.T) { //nolint:paralleltest // it changes the folder
+	t.Chdir("../..")
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "```console\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !found || !closed {
+		t.Fatal("README.md has no transcript")
+	}
+	var output []string
+	commands := 0
+	for line := range strings.Lines(block) {
+		line = strings.TrimRight(line, "\n")
+		if call, ok := strings.CutPrefix(line, "$ redoubt "); ok {
+			commands++
+			var out bytes.Buffer
+			cli.Main(t.Context(), strings.Fields(call), cli.Streams{Out: &out, Err: &out})
+			output = strings.Split(out.String(), "\n")
+			continue
+		}
+		if line == "" || line == "[...]" {
+			continue
+		}
+		for len(output) > 0 && output[0] != line {
+			output = output[1:]
+		}
+		if len(output) == 0 {
+			t.Fatalf("the program does not print %q there", line)
+		}
+	}
+	if commands < 2 {
+		t.Errorf("the transcript has %d commands", commands)
+	}
+}
