@@ -156,6 +156,7 @@ func (p *planner) sequence(e entry, w *want) {
 
 // rewrite carries out what was decided for the entries of a collection.
 func (p *planner) rewrite(c *collection) error {
+	c.indent = flowIndent
 	if len(c.entries) > 0 && !c.flow {
 		start, err := p.start(c.value)
 		if err != nil {
@@ -280,8 +281,7 @@ func (p *planner) replace(e entry, c *content) error {
 
 // fill puts a value after a colon, where nothing or a scalar stands.
 func (p *planner) fill(e entry, at, end int, c *content) error {
-	inFlow := p.column(p.lineStart(at)) == 0 && e.indent < 0
-	if c.scalar() || inFlow || p.inFlow(e) {
+	if c.scalar() || e.indent == flowIndent {
 		p.add(at, end, " "+p.inline(c, p.json))
 		return nil
 	}
@@ -292,9 +292,6 @@ func (p *planner) fill(e entry, at, end int, c *content) error {
 	p.add(p.lineEnd(end), p.lineEnd(end), p.linesAfter(p.below(c, e.indent)))
 	return nil
 }
-
-// inFlow tells whether the key of an entry stands in braces.
-func (p *planner) inFlow(e entry) bool { return e.indent == flowIndent }
 
 // flowIndent marks entries within braces or brackets.
 const flowIndent = -2

@@ -63,7 +63,6 @@ type rule struct {
 	ports    []portRule
 	// everyPort is set for a rule without ports.
 	everyPort bool
-	hits      *hits
 }
 
 // peer is one entry of a rule's from or to.

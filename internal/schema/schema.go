@@ -132,17 +132,37 @@ type walker struct {
 	root   reflect.Type
 	object *inventory.Object
 	faults []Fault
+	// found counts the faults of each kind, unknown all fields that were not
+	// known.
+	found   map[Kind]int
+	unknown int
 }
 
-// maxFaults bounds the faults of one object.
-const maxFaults = 200
+const (
+	// maxFaults bounds the recorded faults of one object and kind, so that many
+	// of one kind hide none of another.
+	maxFaults = 200
+	// maxSuggestions bounds how many unknown fields of one object something
+	// better is looked for.
+	maxSuggestions = 2000
+)
+
+func (w *walker) record(f Fault) {
+	if w.found[f.Kind] >= maxFaults {
+		return
+	}
+	if w.found == nil {
+		w.found = make(map[Kind]int)
+	}
+	w.found[f.Kind]++
+	w.faults = append(w.faults, f)
+}
 
 // add records an unknown field of a value of type t that stands at parent.
 func (w *walker) add(parent, field string, t reflect.Type) {
-	if len(w.faults) >= maxFaults {
-		return
-	}
 	f := Fault{Kind: UnknownField, Path: inventory.Join(parent, field), Field: field}
-	f.Kind, f.Suggestion = w.suggest(parent, field, t)
-	w.faults = append(w.faults, f)
+	if w.unknown++; w.unknown <= maxSuggestions {
+		f.Kind, f.Suggestion = w.suggest(parent, field, t)
+	}
+	w.record(f)
 }

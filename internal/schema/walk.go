@@ -17,7 +17,7 @@ import (
 // value of type t belongs. It is used when the decoder gave up.
 func (w *walker) walk(n *inventory.Node, t reflect.Type, path string) {
 	t = deref(t)
-	if n.IsNull() || len(w.faults) >= maxFaults {
+	if n.IsNull() {
 		return
 	}
 	switch {
@@ -53,7 +53,7 @@ func (w *walker) walk(n *inventory.Node, t reflect.Type, path string) {
 // leaf decodes one value on its own.
 func (w *walker) leaf(n *inventory.Node, t reflect.Type, path string) {
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(n.JSON(), reflect.New(t).Interface()); err != nil {
-		w.faults = append(w.faults, Fault{Kind: WrongType, Path: path, Field: last(path), Detail: explain(err.Error(), n, t)})
+		w.record(Fault{Kind: WrongType, Path: path, Field: last(path), Detail: explain(err.Error(), n, t)})
 	}
 }
 

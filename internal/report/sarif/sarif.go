@@ -44,6 +44,7 @@ const informationURI = "https://github.com/redoubt-k8s/redoubt"
 // notification says how many.
 func (s Renderer) Render(w io.Writer, r *report.Report) error {
 	run := sarif.NewRunWithInformationURI("Redoubt", informationURI)
+	run.WithColumnKind("unicodeCodePoints")
 	if r.Scan.Version != "" {
 		run.Tool.Driver.Version = &r.Scan.Version
 	}
