@@ -37,36 +37,44 @@ func Run(inv *inventory.Inventory, controls []*control.Compiled, opts Options) R
 	e := newEngine(inv, controls, opts)
 	var next atomic.Int64
 	var wg sync.WaitGroup
-	parts := make([]Result, runtime.GOMAXPROCS(0))
+	parts := make([]part, runtime.GOMAXPROCS(0))
 	for i := range parts {
 		wg.Go(func() {
 			e.work(&next, newMemo(), &parts[i])
-			parts[i].Findings = finding.Sort(parts[i].Findings)
+			slices.SortFunc(parts[i].found, finding.Compare)
 		})
 	}
 	wg.Wait()
 	return merge(parts)
 }
 
+// part is what one worker has found. Findings are large and there may be many,
+// so they are moved as pointers until the end.
+type part struct {
+	found                 []*finding.Finding
+	passed, notApplicable int
+}
+
 // merge joins sorted parts.
-func merge(parts []Result) Result {
+func merge(parts []part) Result {
 	var all Result
 	total := 0
 	for _, p := range parts {
-		total += len(p.Findings)
-		all.Passed += p.Passed
-		all.NotApplicable += p.NotApplicable
+		total += len(p.found)
+		all.Passed += p.passed
+		all.NotApplicable += p.notApplicable
 	}
 	all.Findings = make([]finding.Finding, 0, total)
 	for len(all.Findings) < total {
 		least := -1
 		for i := range parts {
-			if len(parts[i].Findings) > 0 && (least < 0 || finding.Compare(&parts[i].Findings[0], &parts[least].Findings[0]) < 0) {
+			if len(parts[i].found) > 0 && (least < 0 || finding.Compare(parts[i].found[0], parts[least].found[0]) < 0) {
 				least = i
 			}
 		}
-		all.Findings = append(all.Findings, parts[least].Findings[0])
-		parts[least].Findings = parts[least].Findings[1:]
+		all.Findings = append(all.Findings, *parts[least].found[0])
+		parts[least].found[0] = nil
+		parts[least].found = parts[least].found[1:]
 	}
 	return all
 }
@@ -111,7 +119,7 @@ func newEngine(inv *inventory.Inventory, controls []*control.Compiled, opts Opti
 
 // work takes units off the shared counter until none is left: first the
 // analyses, which take longest, then the objects in small batches.
-func (e *engine) work(next *atomic.Int64, m *memo, out *Result) {
+func (e *engine) work(next *atomic.Int64, m *memo, out *part) {
 	const batch = 16
 	for {
 		unit := int(next.Add(1)) - 1
@@ -129,7 +137,7 @@ func (e *engine) work(next *atomic.Int64, m *memo, out *Result) {
 	}
 }
 
-func (e *engine) analyse(c *control.Compiled, out *Result) {
+func (e *engine) analyse(c *control.Compiled, out *part) {
 	c.Analyse(e.inv, func(f finding.Finding) {
 		f.Control = c.ID
 		if f.Severity == finding.NoSeverity {
@@ -140,22 +148,23 @@ func (e *engine) analyse(c *control.Compiled, out *Result) {
 }
 
 // keep counts a verdict and stores the findings that are wanted.
-func (e *engine) keep(f finding.Finding, out *Result) {
+func (e *engine) keep(f finding.Finding, out *part) {
 	switch f.Verdict {
 	case finding.NotApplicable:
-		out.NotApplicable++
+		out.notApplicable++
 		return
 	case finding.Pass:
-		out.Passed++
+		out.passed++
 		if !e.opts.Passed {
 			return
 		}
 	case finding.Fail, finding.Unknown, finding.Waived:
 	}
-	out.Findings = append(out.Findings, f.Placed())
+	placed := f.Placed()
+	out.found = append(out.found, &placed)
 }
 
-func (e *engine) object(o *inventory.Object, m *memo, out *Result) {
+func (e *engine) object(o *inventory.Object, m *memo, out *part) {
 	for _, c := range e.objectControls(o, m) {
 		e.judgeObject(c, o, out)
 	}
@@ -175,7 +184,7 @@ func (e *engine) objectControls(o *inventory.Object, m *memo) []*control.Compile
 	return all
 }
 
-func (e *engine) judgeObject(c *control.Compiled, o *inventory.Object, out *Result) {
+func (e *engine) judgeObject(c *control.Compiled, o *inventory.Object, out *part) {
 	j := judge(c, &target{node: o.Root}, e.scope(nil, o))
 	e.keep(finding.Finding{
 		Control: c.ID, Verdict: j.verdict, Severity: c.Level, Object: o, Path: c.At, Message: j.message,
@@ -191,10 +200,10 @@ func (e *engine) scope(t *inventory.PodTemplate, o *inventory.Object) scopeOf {
 	return s
 }
 
-func (e *engine) template(t *inventory.PodTemplate, m *memo, out *Result) {
+func (e *engine) template(t *inventory.PodTemplate, m *memo, out *part) {
 	r := e.local(t, m)
-	out.Passed += r.passed
-	out.NotApplicable += r.notApplicable
+	out.passed += r.passed
+	out.notApplicable += r.notApplicable
 	for _, j := range r.kept {
 		e.keepJudgement(t, j, out)
 	}
@@ -209,7 +218,7 @@ func (e *engine) template(t *inventory.PodTemplate, m *memo, out *Result) {
 	}
 }
 
-func (e *engine) keepJudgement(t *inventory.PodTemplate, j judgement, out *Result) {
+func (e *engine) keepJudgement(t *inventory.PodTemplate, j judgement, out *part) {
 	e.keep(finding.Finding{
 		Control:   j.control.ID,
 		Verdict:   j.verdict,

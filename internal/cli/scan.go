@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -110,7 +111,9 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	opts.Version = Version()
 	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
 	progress := startProgress(streams.Err)
-	opts.Progress, opts.Sized = progress.set, limitMemory
+	var heap memory
+	heap.allow(0)
+	opts.Progress, opts.Sized = progress.set, heap.allow
 	rep, err := run.Scan(cmd.Context(), opts)
 	progress.stop()
 	if rep == nil {
@@ -139,11 +142,20 @@ func parseFailOn(s string) (finding.Severity, error) {
 	return severity, nil
 }
 
-// limitMemory makes the collector work harder where the heap would outgrow a
+// memory makes the collector work harder where the heap would outgrow a
 // multiple of the input.
-func limitMemory(input int64) {
-	const base, factor = 48 << 20, 9
-	debug.SetMemoryLimit(base + factor*input)
+type memory struct{ limit atomic.Int64 }
+
+// limit allows for an input of so many bytes. Changing the limit stops the
+// program for a moment, so it grows in steps.
+func (m *memory) allow(input int64) {
+	const base, factor = 64 << 20, 10
+	want, now := base+factor*input, m.limit.Load()
+	if now == 0 || want > now+now/4 {
+		if m.limit.CompareAndSwap(now, want+want/8) {
+			debug.SetMemoryLimit(want + want/8)
+		}
+	}
 }
 
 // verdict turns the report into an exit code.

@@ -127,6 +127,15 @@ func (inv *Inventory) index() {
 	wg.Wait()
 }
 
+// Forget drops the trees of all objects, most of what an inventory weighs, once
+// nothing looks at them any more. Identities, origins and gaps stay.
+func (inv *Inventory) Forget() {
+	for _, o := range inv.Objects {
+		o.Root, o.templates, o.indexed = new(Node), nil, true
+	}
+	inv.memo.Clear()
+}
+
 func compareObjects(a, b *Object) int {
 	return cmp.Or(
 		cmp.Compare(a.Origin.File, b.Origin.File),

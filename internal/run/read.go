@@ -132,7 +132,7 @@ func (r *reader) plain(ctx context.Context, units []files.Unit) {
 	}
 	r.take((&manifest.Source{
 		Paths: paths, Stdin: r.in.Stdin, Limits: r.limits, TotalBytes: totalBytes,
-		Progress: r.progress("reading files"),
+		Progress: r.progress("reading files"), Sized: r.in.Sized,
 	}).Read(ctx))
 	r.take((&manifest.Source{
 		Paths: of(units, files.Dockerfile), Limits: r.limits, Decode: dockerfile.Decode,

@@ -34,9 +34,6 @@ func makeReport(inv *inventory.Inventory, controls []*control.Control, res check
 		Gaps:     make([]report.Gap, 0, len(inv.Gaps)),
 		Controls: make([]report.Control, 0),
 	}
-	for _, o := range inv.Objects {
-		r.Scan.PodTemplates += len(o.PodTemplates())
-	}
 	used := make(map[string]bool)
 	for i := range res.Findings {
 		f := &res.Findings[i]
@@ -51,6 +48,14 @@ func makeReport(inv *inventory.Inventory, controls []*control.Control, res check
 		r.Gaps = append(r.Gaps, report.Gap{What: g.What, Why: g.Why, File: g.File, Line: g.Line, Controls: []string{}})
 	}
 	return r
+}
+
+func countTemplates(inv *inventory.Inventory) int {
+	n := 0
+	for _, o := range inv.Objects {
+		n += len(o.PodTemplates())
+	}
+	return n
 }
 
 // reportFindings converts findings, whose controls must all be known, on all

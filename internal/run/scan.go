@@ -54,7 +54,8 @@ type Input struct {
 	Helm        Helm
 	// Progress is told what is being done; may be nil.
 	Progress func(what string, done, total int)
-	// Sized is told how many bytes were read; may be nil.
+	// Sized is told, from several goroutines, how many bytes were read so far;
+	// may be nil.
 	Sized func(bytes int64)
 }
 
@@ -135,7 +136,10 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		return nil, err
 	}
 	res.Findings = settings.apply(res.Findings, inv, selected, opts.Now)
+	templates := countTemplates(inv)
+	inv.Forget()
 	rep := makeReport(inv, selected, res)
+	rep.Scan.PodTemplates = templates
 	if settings.baseline != nil {
 		countNew(rep)
 	}

@@ -316,7 +316,7 @@ func TestBrokenKustomizations(t *testing.T) {
 		{"no YAML in a base", "-- k/kustomization.yaml --\nresources: [../b]\n-- b/kustomization.yaml --\n\n\nresources: [\n", "b/kustomization.yaml:3", "invalid kustomization"},
 		{"an unknown field", "-- k/kustomization.yaml --\nnamePrefix: x\nresource: [a.yaml]\n", "k/kustomization.yaml:2", "resource"},
 		{"a field of the wrong type", "-- k/kustomization.yaml --\nnamePrefix: x\nresources: a.yaml\n", "k/kustomization.yaml:2", "resources"},
-		{"a resource that is not there", "-- k/kustomization.yaml --\nresources: [gone.yaml]\n", "k:0", "gone.yaml"},
+		{"a resource that is not there", "-- k/kustomization.yaml --\nresources: [gone.yaml]\n", "k/kustomization.yaml:1", "gone.yaml"},
 		{"an empty file", "-- k/kustomization.yaml --\n", "k:0", "empty"},
 		{"two files", "-- k/kustomization.yaml --\nnamePrefix: x\n-- k/kustomization.yml --\nnamePrefix: x\n", "k:0", "multiple kustomization files"},
 		{"a circle", "-- k/kustomization.yaml --\nresources: [../l]\n-- l/kustomization.yaml --\nresources: [../k]\n", "k:0", "cycle"},

@@ -180,9 +180,28 @@ func (w *watcher) checkKustomization(name string, data []byte) *decode.Error {
 			if fault := checkReferences(name, value, 0); fault != nil {
 				return fault
 			}
+			if fault := w.checkThere(name, key.Value, value); fault != nil {
+				return fault
+			}
 		}
 		return nil
 	})
+}
+
+// checkThere wants the resources that a kustomization names to exist: the
+// build's own message about it has no line.
+func (w *watcher) checkThere(name, key string, list *yaml.Node) *decode.Error {
+	if key != "resources" && key != "bases" && key != "components" {
+		return nil
+	}
+	for _, n := range resolved(list).Content {
+		entry := resolved(n).Value
+		if entry == "" || inPlace(entry) || w.Exists(filepath.Join(filepath.Dir(name), filepath.FromSlash(entry))) {
+			continue
+		}
+		return &decode.Error{File: name, Line: lineAt(n), Msg: key + " names " + entry + ", which is not there", Hint: "correct the path, or add the file"}
+	}
+	return nil
 }
 
 // checkPlugins notes the files that configure generators and transformers, and

@@ -29,6 +29,8 @@ type Source struct {
 	TotalBytes int64
 	// Progress is called after each file; may be nil.
 	Progress func(done, total int)
+	// Sized is told after each file how many bytes were read so far; may be nil.
+	Sized func(bytes int64)
 	// Decode turns the bytes of a file into objects; nil means YAML or JSON.
 	Decode func(data []byte, origin *inventory.Origin, limits decode.Limits) (decode.Result, error)
 }
@@ -58,7 +60,11 @@ func (s *Source) Read(ctx context.Context) (*inventory.Inventory, error) {
 			}
 			out := &outcomes[i]
 			out.res, out.bytes, out.err = s.file(path)
-			if s.TotalBytes > 0 && total.Add(out.bytes) > s.TotalBytes {
+			sum := total.Add(out.bytes)
+			if s.Sized != nil {
+				s.Sized(sum)
+			}
+			if s.TotalBytes > 0 && sum > s.TotalBytes {
 				return fmt.Errorf("the files are larger than %d MiB together; name fewer folders", s.TotalBytes>>20)
 			}
 			if s.Progress != nil {
