@@ -39,15 +39,20 @@ func FuzzControls(f *testing.F) {
 		inv.Add(res.Objects...)
 		inv.Seal()
 		for _, f := range check.Run(inv, compiled, check.Options{}).Findings {
-			if f.Object == nil {
-				t.Errorf("%s blames no object", f.Control)
-			}
-			if f.Message == "" || strings.Contains(f.Message, "%!") {
-				t.Errorf("%s says %q", f.Control, f.Message)
-			}
-			if f.Verdict == finding.Fail && f.Severity == finding.NoSeverity {
-				t.Errorf("%s has no severity", f.Control)
-			}
+			wellFormed(t, &f)
 		}
 	})
+}
+
+func wellFormed(t *testing.T, f *finding.Finding) {
+	t.Helper()
+	if f.Object == nil {
+		t.Errorf("%s blames no object", f.Control)
+	}
+	if f.Message == "" || strings.Contains(f.Message, "%!") {
+		t.Errorf("%s says %q", f.Control, f.Message)
+	}
+	if f.Verdict == finding.Fail && f.Severity == finding.NoSeverity {
+		t.Errorf("%s has no severity", f.Control)
+	}
 }

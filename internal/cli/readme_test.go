@@ -12,7 +12,7 @@ import (
 // TestReadmeShowsWhatTheProgramPrints runs the commands of the transcript in
 // the README and wants its lines, in order, in the output. A line [...] stands
 // for lines that are left out.
-func TestReadmeShowsWhatTheProgramPrints(t *testing.T) { //nolint:paralleltest // it changes the folder
+func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 	t.Chdir("../..")
 	text, err := os.ReadFile("README.md")
 	if err != nil {

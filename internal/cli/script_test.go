@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 }
 
 // exit runs the program and wants one exit code: exit CODE ARG...
-func exit(ts *testscript.TestScript, neg bool, args []string) {
+func exit(ts *testscript.TestScript, neg bool, args []string) { //nolint:revive // testscript asks for it
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: exit CODE program ARG...")
 	}

@@ -4,7 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -17,26 +17,41 @@ import (
 func Fingerprint(f *Finding) string {
 	path := f.Path
 	if f.Container != "" {
-		path = containerIndex.ReplaceAllString(path, "$1[]")
+		path = withoutPosition(path)
 	}
-	parts := []string{f.Control, f.Container, path}
-	if f.Object != nil {
-		parts = append(parts, f.Object.APIVersion, f.Object.Kind, f.Object.Namespace, f.Object.Name)
-	} else {
-		parts = append(parts, f.Location.File)
+	parts := [...]string{f.Control, f.Container, path, f.Location.File, "", "", ""}
+	if o := f.Object; o != nil {
+		parts = [...]string{f.Control, f.Container, path, o.APIVersion, o.Kind, o.Namespace, o.Name}
 	}
-	var text strings.Builder
+	var buf [256]byte
+	text := buf[:0]
 	for _, part := range parts {
 		// The lengths keep parts apart, whatever is in them.
-		fmt.Fprintf(&text, "%d:%s", len(part), part)
+		text = append(strconv.AppendInt(text, int64(len(part)), 10), ':')
+		text = append(text, part...)
 	}
-	sum := sha256.Sum256([]byte(text.String()))
+	sum := sha256.Sum256(text)
 	const length = 16
 	return hex.EncodeToString(sum[:length])
 }
 
-// containerIndex is the position of a container among its like.
-var containerIndex = regexp.MustCompile(`((?:^|\.)(?:containers|initContainers|ephemeralContainers))\[\d+\]`)
+// withoutPosition takes the position of a container among its like out of a
+// path.
+func withoutPosition(path string) string {
+	const name = "ontainers["
+	at := strings.Index(path, name)
+	if at < 0 {
+		return path
+	}
+	open := at + len(name)
+	end := strings.IndexByte(path[open:], ']')
+	field := path[strings.LastIndexByte(path[:at], '.')+1 : open-1]
+	if end < 1 || strings.Trim(path[open:open+end], "0123456789") != "" ||
+		field != "containers" && field != "initContainers" && field != "ephemeralContainers" {
+		return path
+	}
+	return path[:open] + path[open+end:]
+}
 
 // Clean makes one harmless line of any text: control characters, which could
 // drive a terminal or break a format, invisible ones and those that turn the

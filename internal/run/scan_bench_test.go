@@ -30,14 +30,18 @@ func folder(tb testing.TB, n int, same float64) (string, int64) {
 	return dir, size
 }
 
+// folders are the inputs of the benchmarks: how many files, and which share of
+// the workloads has an equal among the others.
+var folders = []struct {
+	name string
+	n    int
+	same float64
+}{{"241", 241, 0}, {"5000-distinct", 5000, 0}, {"5000-half-equal", 5000, 0.5}}
+
 // BenchmarkScan is the whole scan of a folder, loading and compiling the
 // controls included.
 func BenchmarkScan(b *testing.B) {
-	for _, bc := range []struct {
-		name string
-		n    int
-		same float64
-	}{{"241", 241, 0}, {"5000-distinct", 5000, 0}, {"5000-half-equal", 5000, 0.5}} {
+	for _, bc := range folders {
 		b.Run(bc.name, func(b *testing.B) {
 			dir, size := folder(b, bc.n, bc.same)
 			b.SetBytes(size)
@@ -54,11 +58,7 @@ func BenchmarkScan(b *testing.B) {
 // BenchmarkParse is the yardstick: the same files through the YAML library
 // alone, one after the other.
 func BenchmarkParse(b *testing.B) {
-	for _, bc := range []struct {
-		name string
-		n    int
-		same float64
-	}{{"241", 241, 0}, {"5000-distinct", 5000, 0}, {"5000-half-equal", 5000, 0.5}} {
+	for _, bc := range folders {
 		b.Run(bc.name, func(b *testing.B) {
 			dir, size := folder(b, bc.n, bc.same)
 			b.SetBytes(size)

@@ -213,7 +213,7 @@ func TestReadingStopsWhenTold(t *testing.T) {
 	}
 }
 
-func TestRepeatedScansLeaveNothingBehind(t *testing.T) {
+func TestRepeatedScansLeaveNothingBehind(t *testing.T) { //nolint:paralleltest // it counts goroutines
 	scan(t, paths("../../examples/shop"))
 	before := runtime.NumGoroutine()
 	for range 5 {
