@@ -3,6 +3,8 @@ package schema
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -11,7 +13,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/client-go/kubernetes/scheme"
 	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
 
+	"github.com/redoubt-k8s/redoubt/internal/decode"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
@@ -37,7 +41,7 @@ func TestWalkFindsWhatTheDecoderFinds(t *testing.T) {
 			root := nest(path, inventory.Node{Key: "zzz", Kind: inventory.Bool, Text: "true"})
 			strict, err := kjson.UnmarshalStrict(root.JSON(), reflect.New(kind).Interface())
 			w := &walker{root: kind, object: &inventory.Object{Root: &root}}
-			w.walk(&root, kind, "")
+			w.walk(&root, kind, nil)
 			want, got := err != nil || len(strict) > 0, len(w.faults) > 0
 			if want != got {
 				t.Errorf("%s %s: decoder finds a fault: %v (%v, %v); the walk: %v", name, path, want, err, strict, w.faults)
@@ -110,4 +114,84 @@ func TestEditDistance(t *testing.T) {
 			}
 		})
 	}
+}
+
+// agree wants the walk and the decoder of the API server to take or refuse an
+// object alike.
+func agree(t *testing.T, o *inventory.Object) {
+	t.Helper()
+	root := typeOf(o)
+	if root == nil {
+		return
+	}
+	w := &walker{root: root, object: o}
+	w.walk(o.Root, root, nil)
+	strict, err := kjson.UnmarshalStrict(o.Root.JSON(), reflect.New(root).Interface())
+	if refused := err != nil || len(strict) > 0; refused != (len(w.faults) > 0) {
+		t.Errorf("the walk finds %v, the decoder %v %v in\n%s", w.faults, err, strict, o.Root.JSON())
+	}
+}
+
+func manifests(tb testing.TB) [][]byte {
+	tb.Helper()
+	var out [][]byte
+	for _, pattern := range []string{"../catalogue/*/*.yaml", "../../examples/*/*.yaml", "../../examples/*/*/*.yaml"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			var c struct {
+				Tests []struct {
+					Manifest string `json:"manifest"`
+				} `json:"tests"`
+			}
+			if err := yaml.Unmarshal(text, &c); err == nil && len(c.Tests) > 0 {
+				for _, test := range c.Tests {
+					out = append(out, []byte(test.Manifest))
+				}
+				continue
+			}
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+func objects(text []byte) []*inventory.Object {
+	res, err := decode.File(text, &inventory.Origin{File: "a.yaml"}, decode.Limits{Bytes: 1 << 18, Depth: 60, Nodes: 50_000})
+	if err != nil {
+		return nil
+	}
+	return res.Objects
+}
+
+func TestWalkAgreesOnAllManifests(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, text := range manifests(t) {
+		for _, o := range objects(text) {
+			n++
+			agree(t, o)
+		}
+	}
+	t.Logf("%d objects", n)
+	if n < 500 {
+		t.Errorf("only %d objects", n)
+	}
+}
+
+func FuzzWalkAgrees(f *testing.F) {
+	for _, text := range manifests(f) {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		for _, o := range objects(text) {
+			agree(t, o)
+		}
+	})
 }

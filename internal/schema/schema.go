@@ -8,9 +8,6 @@ package schema
 import (
 	"fmt"
 	"reflect"
-	"strings"
-
-	kjson "sigs.k8s.io/json"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
@@ -87,23 +84,13 @@ func Component(o *inventory.Object) (string, Fate) {
 // Check decodes an object and returns its faults in the order of the fields.
 // It returns nothing, and false, for kinds it does not know.
 func Check(o *inventory.Object) ([]Fault, bool) {
-	into := newObject(o)
-	if into == nil {
+	root := typeOf(o)
+	if root == nil {
 		return nil, false
 	}
 	faults := duplicates(o)
-	strict, err := kjson.UnmarshalStrict(o.Root.JSON(), into)
-	if err == nil && len(strict) == 0 {
-		return faults, true
-	}
-	// The decoder stops at the first value it can't take, at the hundredth
-	// unknown field, and does not mark keys that hold dots: it only says
-	// whether there is something to find.
-	w := &walker{root: reflect.TypeOf(into).Elem(), object: o}
-	w.walk(o.Root, w.root, "")
-	if err != nil && len(w.faults) == 0 {
-		w.faults = append(w.faults, Fault{Kind: WrongType, Detail: "does not decode: " + strings.TrimPrefix(err.Error(), "json: ")})
-	}
+	w := &walker{root: root, object: o}
+	w.walk(o.Root, w.root, nil)
 	return append(faults, w.faults...), true
 }
 

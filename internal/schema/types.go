@@ -45,16 +45,27 @@ var extra = map[string]reflect.Type{
 	"v1/Config": reflect.TypeFor[clientcmdv1.Config](),
 }
 
-// newObject makes an empty value of the Go type of an object's kind, nil for
-// kinds this program has no type of.
-func newObject(o *inventory.Object) any {
+// roots remembers the types of the kinds that were asked for.
+var roots sync.Map
+
+// typeOf is the Go type of an object's kind, nil for kinds this program has no
+// type of.
+func typeOf(o *inventory.Object) reflect.Type {
 	if t, ok := extra[o.APIVersion+"/"+o.Kind]; ok {
-		return reflect.New(t).Interface()
+		return t
 	}
-	if v, err := scheme.Scheme.New(gvk(o)); err == nil {
-		return v
+	kind := gvk(o)
+	if known, ok := roots.Load(kind); ok {
+		t, _ := known.(reflect.Type) //nolint:errcheck // nothing else is stored
+		return t
 	}
-	return nil
+	v, err := scheme.Scheme.New(kind)
+	if err != nil {
+		return nil
+	}
+	t := reflect.TypeOf(v).Elem()
+	roots.Store(kind, t)
+	return t
 }
 
 // fields maps the JSON names of a struct type to the types of its fields,

@@ -3,7 +3,9 @@ package schema
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,46 +15,80 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
+// step is one segment of the path to a value, kept on the stack: most values
+// are right, and nobody asks where they stand.
+type step struct {
+	above *step
+	key   string
+	index int
+	item  bool
+}
+
+func (s *step) path() string {
+	if s == nil {
+		return ""
+	}
+	if s.item {
+		return inventory.JoinIndex(s.above.path(), s.index)
+	}
+	return inventory.Join(s.above.path(), s.key)
+}
+
 // walk finds unknown fields and values that do not decode below n, where a
-// value of type t belongs. It is used when the decoder gave up.
-func (w *walker) walk(n *inventory.Node, t reflect.Type, path string) {
+// value of type t belongs. Where it finds nothing, the decoder of the API
+// server finds nothing either; a fuzz target holds that.
+func (w *walker) walk(n *inventory.Node, t reflect.Type, at *step) {
 	t = deref(t)
-	if n.IsNull() {
+	if n.IsNull() || fits(n, t) {
 		return
 	}
 	switch {
 	case decodesItself(t):
-		w.leaf(n, t, path)
-		return
+		w.leaf(n, t, at)
 	case opaque[t]:
-		return
 	case t.Kind() == reflect.Struct && n.Kind == inventory.Map:
 		known := fieldsOf(t)
-		for _, child := range n.All() {
+		for i := range n.Items {
+			child := &n.Items[i]
 			ct, ok := known[child.Key]
 			if !ok {
-				w.add(path, child.Key, t)
+				w.add(at.path(), child.Key, t)
 				continue
 			}
-			w.walk(child, ct, inventory.Join(path, child.Key))
+			w.walk(child, ct, &step{above: at, key: child.Key})
 		}
 	case t.Kind() == reflect.Map && n.Kind == inventory.Map:
-		for _, child := range n.All() {
-			w.walk(child, t.Elem(), inventory.Join(path, child.Key))
+		for i := range n.Items {
+			w.walk(&n.Items[i], t.Elem(), &step{above: at, key: n.Items[i].Key})
 		}
 	case t.Kind() == reflect.Slice && n.Kind == inventory.List:
-		for i, child := range n.All() {
-			w.walk(child, t.Elem(), inventory.JoinIndex(path, i))
+		for i := range n.Items {
+			w.walk(&n.Items[i], t.Elem(), &step{above: at, index: i, item: true})
 		}
 	default:
-		w.leaf(n, t, path)
-		return
+		w.leaf(n, t, at)
 	}
 }
 
+// fits tells for the plain types whether a value decodes. It may say no to one
+// that does: then the decoder is asked.
+func fits(n *inventory.Node, t reflect.Type) bool {
+	switch t.Kind() { //nolint:exhaustive // the decoder is asked about the others
+	case reflect.String:
+		return n.Kind == inventory.String && !decodesItself(t)
+	case reflect.Bool:
+		return n.Kind == inventory.Bool && !decodesItself(t)
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		_, err := strconv.ParseInt(n.Text, 10, t.Bits())
+		return n.Kind == inventory.Int && err == nil && !decodesItself(t)
+	}
+	return false
+}
+
 // leaf decodes one value on its own.
-func (w *walker) leaf(n *inventory.Node, t reflect.Type, path string) {
+func (w *walker) leaf(n *inventory.Node, t reflect.Type, at *step) {
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(n.JSON(), reflect.New(t).Interface()); err != nil {
+		path := at.path()
 		w.record(Fault{Kind: WrongType, Path: path, Field: last(path), Detail: explain(err.Error(), n, t)})
 	}
 }
@@ -114,8 +150,16 @@ func typeName(t reflect.Type) string {
 // unmarshaler is what encoding/json looks for.
 var unmarshaler = reflect.TypeFor[interface{ UnmarshalJSON(data []byte) error }]()
 
+// selfDecoders remembers the answers of decodesItself: asking the type is slow.
+var selfDecoders sync.Map
+
 // decodesItself tells whether the type has a decoder of its own, such as a
 // quantity or a time.
 func decodesItself(t reflect.Type) bool {
-	return reflect.PointerTo(t).Implements(unmarshaler) && t.Kind() != reflect.Map
+	if known, ok := selfDecoders.Load(t); ok {
+		return known == true
+	}
+	itself := reflect.PointerTo(t).Implements(unmarshaler) && t.Kind() != reflect.Map
+	selfDecoders.Store(t, itself)
+	return itself
 }
