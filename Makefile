@@ -18,6 +18,15 @@ demo: build ## scan the example shop, then its hardened twin
 	@echo '$$ redoubt scan examples/shop --severity high'; $(BIN) scan examples/shop --severity high; test $$? -eq 1
 	@echo; echo '$$ redoubt scan examples/shop-hardened --fail-on info'; $(BIN) scan examples/shop-hardened --fail-on info
 
+.PHONY: cluster-up
+cluster-up: build ## start a real control plane with examples/shop in it (first build: 10 minutes)
+	cd testcluster && go run ./cmd/testcluster build >/dev/null && go run ./cmd/testcluster up && go run ./cmd/testcluster create ../examples/shop
+	@echo "export KUBECONFIG=$$(cd testcluster && go run ./cmd/testcluster kubeconfig)"
+
+.PHONY: cluster-down
+cluster-down: ## stop it
+	cd testcluster && go run ./cmd/testcluster down
+
 .PHONY: test
 test: ## run all tests
 	go test ./...

@@ -41,6 +41,20 @@ func (a Access) KubeconfigFor(user string, groups ...string) ([]byte, error) {
 	return kubeconfig(ca, a.URL, pki.Subject{Name: user, Groups: groups})
 }
 
+// Client does the same as [Cluster.Client] for a cluster that another process
+// runs.
+func (a Access) Client(user string, groups ...string) (*http.Client, error) {
+	ca, err := pki.Load(filepath.Join(a.Dir, "pki", "ca"))
+	if err != nil {
+		return nil, err
+	}
+	pair, err := ca.Issue(pki.Subject{Name: user, Groups: groups})
+	if err != nil {
+		return nil, err
+	}
+	return tlsClient(ca, pair)
+}
+
 // Client is an HTTP client that a certificate for this user identifies.
 func (c *Cluster) Client(user string, groups ...string) (*http.Client, error) {
 	pair, err := c.ca.Issue(pki.Subject{Name: user, Groups: groups})

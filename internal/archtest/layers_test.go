@@ -33,7 +33,13 @@ var layers = []struct {
 	{"internal/netpol", 1},
 	{"internal/podsecurity", 1},
 	{"internal/gen", 1},
+	{"internal/jsontree", 1},
+	{"internal/edit", 2},
 	{"internal/control", 2},
+	{"internal/fix", 4},
+	{"internal/blast", 4},
+	{"internal/policy", 4},
+	{"internal/prove", 4},
 	{"internal/catalogue/*", 5},
 	{"internal/catalogue", 6},
 	{"internal/check", 7},
@@ -48,7 +54,7 @@ var layers = []struct {
 }
 
 // aside are packages that only tests import; they may see what they test.
-var aside = []string{"internal/archtest", "internal/check/checktest", "internal/report/reporttest"}
+var aside = []string{"internal/archtest", "internal/check/checktest", "internal/report/reporttest", "internal/clustertest"}
 
 // pure are the layers that do no I/O: values in, values out.
 const pureUpTo = 7

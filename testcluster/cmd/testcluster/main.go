@@ -19,6 +19,7 @@ import (
 const usage = `usage:
   testcluster build                      compile what the cache lacks
   testcluster up [flags]                 start a cluster in the background, print its kubeconfig path
+  testcluster create [flags] PATH...     make the objects of manifests in the cluster
   testcluster kubeconfig [flags]         print the path of a kubeconfig
   testcluster down [flags]               stop the cluster
   testcluster serve [flags]              run a cluster until stdin closes, see README.md
@@ -57,6 +58,7 @@ func run(ctx context.Context, args []string, std streams) int {
 	commands := map[string]func(context.Context, []string, streams) error{
 		"build":      buildCommand,
 		"up":         up,
+		"create":     create,
 		"kubeconfig": kubeconfig,
 		"down":       down,
 		"serve":      serve,
