@@ -7,6 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/metrics"
+	"sync"
 	"testing"
 	"time"
 
@@ -89,5 +92,38 @@ func parse(b *testing.B, dir string) {
 				b.Fatal(err)
 			}
 		}
+	}
+}
+
+// BenchmarkScanMemory reports the largest heap of a scan as a multiple of the
+// input.
+func BenchmarkScanMemory(b *testing.B) {
+	dir, size := folder(b, 5000, 0)
+	const heap = "/memory/classes/heap/objects:bytes"
+	for b.Loop() {
+		runtime.GC()
+		var peak uint64
+		done := make(chan struct{})
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			sample := []metrics.Sample{{Name: heap}}
+			for tick := time.NewTicker(2 * time.Millisecond); ; {
+				select {
+				case <-done:
+					tick.Stop()
+					return
+				case <-tick.C:
+					metrics.Read(sample)
+					peak = max(peak, sample[0].Value.Uint64())
+				}
+			}
+		})
+		_, err := run.Scan(b.Context(), run.ScanOptions{Input: run.Input{Paths: []string{dir}}, Now: time.Unix(0, 0)})
+		close(done)
+		watching.Wait()
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(peak)/float64(size), "peak-B/input-B")
 	}
 }
