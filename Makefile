@@ -18,6 +18,14 @@ demo: build ## scan the example shop, then its hardened twin
 	@echo '$$ redoubt scan examples/shop --severity high'; $(BIN) scan examples/shop --severity high; test $$? -eq 1
 	@echo; echo '$$ redoubt scan examples/shop-hardened --fail-on info'; $(BIN) scan examples/shop-hardened --fail-on info
 
+.PHONY: demo-fix
+demo-fix: build ## scan, fix and scan again a copy of the example shop
+	@dir=$$(mktemp -d) && cp -r examples/shop $$dir/shop && \
+	$(BIN) scan $$dir/shop --fail-on never | tail -5 && \
+	$(BIN) fix $$dir/shop --safety review | head -60; echo '[...]'; \
+	$(BIN) fix $$dir/shop --safety review --write && \
+	$(BIN) scan $$dir/shop --fail-on never | tail -5; rm -r $$dir
+
 .PHONY: cluster-up
 cluster-up: build ## start a real control plane with examples/shop in it (first build: 10 minutes)
 	cd testcluster && go run ./cmd/testcluster build >/dev/null && go run ./cmd/testcluster up && go run ./cmd/testcluster create ../examples/shop

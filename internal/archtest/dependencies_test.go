@@ -18,12 +18,12 @@ var shipped = map[string]struct {
 	used []string
 }{
 	"github.com/go-git/go-git/v5":              {"patterns of .gitignore files", []string{"internal/source/files"}},
-	"github.com/google/cel-go":                 {"types of the CEL interpreter", []string{"internal/expr", "internal/control"}},
+	"github.com/google/cel-go":                 {"types of the CEL interpreter", []string{"internal/expr", "internal/control", "internal/policy/offline"}},
 	"github.com/moby/buildkit":                 {"Dockerfile parser", []string{"internal/source/dockerfile"}},
 	"github.com/owenrumney/go-sarif/v3":        {"SARIF types", []string{"internal/report/sarif"}},
 	"github.com/spf13/cobra":                   {"command line", []string{"internal/cli"}},
-	"go.yaml.in/yaml/v3":                       {"YAML with positions", []string{"internal/decode"}},
-	"golang.org/x/sync":                        {"bounded groups of goroutines", []string{"internal/source/manifest", "internal/run"}},
+	"go.yaml.in/yaml/v3":                       {"YAML with positions", []string{"internal/decode", "internal/edit", "internal/source/kustomize"}},
+	"golang.org/x/sync":                        {"bounded groups of goroutines", []string{"internal/source/manifest", "internal/source/cluster", "internal/run"}},
 	"golang.org/x/term":                        {"terminal width", []string{"internal/cli"}},
 	"helm.sh/helm/v4":                          {"rendering of charts", []string{"internal/source/helm"}},
 	"k8s.io/api":                               {"the API's own types", nil},

@@ -56,7 +56,7 @@ func typeOf(o *inventory.Object) reflect.Type {
 	}
 	kind := gvk(o)
 	if known, ok := roots.Load(kind); ok {
-		t, _ := known.(reflect.Type) //nolint:errcheck // nothing else is stored
+		t, _ := known.(reflect.Type)
 		return t
 	}
 	v, err := scheme.Scheme.New(kind)

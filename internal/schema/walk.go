@@ -157,7 +157,8 @@ var selfDecoders sync.Map
 // quantity or a time.
 func decodesItself(t reflect.Type) bool {
 	if known, ok := selfDecoders.Load(t); ok {
-		return known == true
+		itself, ok := known.(bool)
+		return ok && itself
 	}
 	itself := reflect.PointerTo(t).Implements(unmarshaler) && t.Kind() != reflect.Map
 	selfDecoders.Store(t, itself)

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/fix"
+	"github.com/redoubt-k8s/redoubt/internal/run"
+)
+
+// fixFlags are the flags of fix that are not handed on as they are.
+type fixFlags struct {
+	selection        selectionFlags
+	safety, format   string
+	fileSize         string
+	write, explained bool
+}
+
+func fixCommand(streams Streams) *cobra.Command {
+	var flags fixFlags
+	var opts run.FixOptions
+	cmd := &cobra.Command{
+		Use:   "fix [PATH...]",
+		Short: "Work out the smallest edits that answer findings, as a diff or in place",
+		Long: `Fix judges the files it is given and works out edits for what it finds. Only the
+lines that must change do; comments, quoting and layout stay. Each edit is judged
+again: it is offered only if the finding is gone and nothing else is worse.
+
+Without --write nothing is changed: the edits go to standard output as a unified
+diff for patch -p1 or git apply, and what is left to do to standard error.
+
+Edits are safe, if they can't change how a correct program behaves, or need a
+review. Only safe ones are offered unless --safety review is given.`,
+		Example: `  redoubt fix deploy/
+  redoubt fix deploy/ --safety review > hardening.patch
+  redoubt fix deploy/cart.yaml --control privilege-escalation --write`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			opts.Paths, opts.Stdin = args, streams.In
+			return fixFiles(cmd, streams, &flags, opts)
+		},
+	}
+	flags.selection.register(cmd)
+	f := cmd.Flags()
+	f.StringVar(&flags.safety, "safety", "safe", "offer edits up to: safe, review")
+	f.StringVarP(&flags.format, "output", "o", "diff", "format: diff or json")
+	f.BoolVar(&flags.write, "write", false, "edit the files in place")
+	f.BoolVar(&flags.explained, "explain", false, "list every finding that gets no edit, and why")
+	f.Int64Var(&opts.User, "run-as-user", 0, "number of the user that containers shall run as where the manifest says root")
+	f.StringSliceVar(&opts.Writable, "writable", nil, "folder that gets an empty volume where the root file system becomes read-only, such as /tmp")
+	f.StringVar(&opts.IngressNamespace, "ingress-namespace", "", "namespace of the ingress controller, for the policies that are added")
+	f.StringVar(&flags.fileSize, "max-file-size", "64Mi", "refuse files larger than this")
+	f.BoolVar(&opts.KeepGoing, "keep-going", false, "edit the rest if some input can't be read")
+	f.BoolVar(&opts.NoGitignore, "no-gitignore", false, "read files that .gitignore excludes, too")
+	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version to judge by: latest or v1.N")
+	f.StringVar(&opts.Config, "config", "", "configuration with waivers (default .redoubt.yaml in the given or current folder)")
+	return cmd
+}
+
+func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.FixOptions) error {
+	opts.Safety = control.Safety(flags.safety)
+	if opts.Safety != control.Safe && opts.Safety != control.Review {
+		return fmt.Errorf("--safety %q: want safe or review", flags.safety)
+	}
+	if flags.format != "diff" && flags.format != "json" {
+		return fmt.Errorf("--output %q: want diff or json", flags.format)
+	}
+	if opts.User < 0 {
+		return errors.New("--run-as-user: want a number above 0")
+	}
+	for _, folder := range opts.Writable {
+		if !strings.HasPrefix(folder, "/") || folder == "/" {
+			return fmt.Errorf("--writable %q: want the full path of a folder", folder)
+		}
+	}
+	var err error
+	if opts.MaxFileSize, err = parseSize(flags.fileSize); err != nil {
+		return err
+	}
+	if opts.Selection, err = flags.selection.parse(); err != nil {
+		return err
+	}
+	opts.OwnControls = flags.selection.dir
+	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
+	progress := startProgress(streams.Err)
+	opts.Progress = progress.set
+	res, broken := run.Fix(cmd.Context(), opts)
+	progress.stop()
+	if res == nil {
+		return broken
+	}
+	if broken != nil {
+		return fmt.Errorf("%w\nhint: nothing was edited; --keep-going edits the rest", broken)
+	}
+	if flags.write {
+		if err := res.Write(); err != nil {
+			return err
+		}
+	}
+	if flags.format == "json" {
+		return fixJSON(streams.Out, res)
+	}
+	if !flags.write {
+		if err := fixDiff(streams.Out, res); err != nil {
+			return err
+		}
+	}
+	fixSummary(streams.Err, res, flags)
+	return nil
+}
+
+// fixReport is what -o json writes.
+type fixReport struct {
+	Schema  string        `json:"schema"`
+	Edits   []fix.Edit    `json:"edits"`
+	Refused []fix.Refusal `json:"refused"`
+	Manual  []fix.Refusal `json:"manual"`
+	// Review is the number of findings with an edit that needs a review and was
+	// not asked for.
+	Review int `json:"review"`
+	// Before and After count the open findings of the selected controls.
+	Before int `json:"before"`
+	After  int `json:"after"`
+}
+
+func fixJSON(w io.Writer, res *run.Fixed) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(fixReport{
+		Schema: "redoubt.fix/v1", Edits: append([]fix.Edit{}, res.Edits...), Refused: append([]fix.Refusal{}, res.Refused...),
+		Manual: append([]fix.Refusal{}, res.Manual...), Review: res.Bolder, Before: res.Before, After: res.After,
+	})
+}
+
+// fixDiff writes for each file what is changed and why, and then the diff.
+// Programs that apply diffs read past the former.
+func fixDiff(w io.Writer, res *run.Fixed) error {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(res.Texts)) {
+		for _, e := range res.Edits {
+			if e.File == name {
+				what := e.Path
+				if what == "" {
+					what = e.After
+				}
+				fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
+			}
+		}
+		b.WriteString(fix.Unified(name, res.Originals[name], res.Texts[name]))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// fixSummary says what was done and what is left.
+func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
+	var b strings.Builder
+	verb := "would make"
+	if flags.write {
+		verb = "made"
+	}
+	fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
+	if res.Bolder > 0 {
+		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", plural(res.Bolder, "finding"))
+	}
+	if n := len(res.Refused); n > 0 {
+		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))
+		reasons(&b, res.Refused, flags.explained)
+	}
+	switch n := len(res.Manual); {
+	case n > 0 && flags.explained:
+		fmt.Fprintf(&b, "%s left to a person:\n", plural(n, "finding"))
+		reasons(&b, res.Manual, true)
+	case n > 0:
+		fmt.Fprintf(&b, "%s left to a person; --explain lists them\n", plural(n, "finding"))
+	}
+	io.WriteString(w, b.String()) //nolint:errcheck,gosec // there is nowhere left to report it
+}
+
+// reasons lists refusals, unless all are wanted those of a file with the same
+// reason once, and not too many.
+func reasons(b *strings.Builder, all []fix.Refusal, each bool) { //nolint:revive // an option as it is
+	const most = 12
+	seen := make(map[string]bool)
+	for i, r := range all {
+		key := r.File + r.Reason
+		if seen[key] && !each {
+			continue
+		}
+		if seen[key] = true; len(seen) > most && !each {
+			fmt.Fprintf(b, "  and %d more; --explain lists them\n", len(all)-i)
+			return
+		}
+		fmt.Fprintf(b, "  %s:%d %s: %s\n", r.File, r.Line, r.Control, r.Reason)
+	}
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,263 @@
+// Package fix turns findings into the smallest edits of the files they are in,
+// and offers only those that are proven: judged again, the finding is gone and
+// nothing is worse than before.
+//
+// It does no I/O, and judges nothing itself: a [Judge] is passed in.
+package fix
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/decode"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// A Judge says what is wrong with an inventory, by all controls there are:
+// whether an edit does harm must not depend on what the user selected. Waived
+// findings are marked as such.
+type Judge func(inv *inventory.Inventory) ([]finding.Finding, error)
+
+// Options say what may be edited and how.
+type Options struct {
+	// Controls are all controls by id, Selected those whose findings are to be
+	// fixed.
+	Controls map[string]*control.Control
+	Selected map[string]bool
+	// Safety is the boldest kind of edit that is wanted: safe or review.
+	Safety control.Safety
+	Judge  Judge
+	// Texts are the files as they were read, by name.
+	Texts map[string][]byte
+	// Locked are files that must not be edited, and why.
+	Locked map[string]string
+	Limits decode.Limits
+	// User is the number that containers shall run as where none is known; 0
+	// means that the person has not named one.
+	User int64
+	// Writable are folders that get an empty volume where the root becomes
+	// read-only.
+	Writable []string
+	// IngressNamespace is where the ingress controller runs, "" if nobody said.
+	IngressNamespace string
+}
+
+// Edit is one edit that is offered, for one control.
+type Edit struct {
+	Control  string `json:"control"`
+	Severity string `json:"severity"`
+	Safety   string `json:"safety"`
+	// Why says what the edit is for, and what to look at if it is to be reviewed.
+	Why  string `json:"why"`
+	File string `json:"file"`
+	// Line is that of the field, or of what it is put into, in the file as it
+	// is now.
+	Line      int32  `json:"line"`
+	Object    string `json:"object"`
+	Container string `json:"container,omitempty"`
+	Path      string `json:"path"`
+	// Before and After are the values of the field in JSON, empty for none.
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Refusal is a finding that gets no edit.
+type Refusal struct {
+	Control string `json:"control"`
+	File    string `json:"file"`
+	Line    int32  `json:"line"`
+	Object  string `json:"object,omitempty"`
+	Path    string `json:"path,omitempty"`
+	Reason  string `json:"reason"`
+}
+
+// Result is what can be done.
+type Result struct {
+	// Texts are the files that change, as they would be.
+	Texts map[string][]byte
+	Edits []Edit
+	// Refused are findings that have an edit which is not offered, and why.
+	Refused []Refusal
+	// Manual are findings that only a person can fix, with what to do.
+	Manual []Refusal
+	// Bolder is the number of findings with an edit that needs a review, which
+	// was not asked for.
+	Bolder int
+	// Before and After are the open findings of the selected controls.
+	Before, After int
+}
+
+// maxRounds bounds how often edits may make other edits possible.
+const maxRounds = 12
+
+// Run edits until nothing is left to edit. The inventory must be sealed; it is
+// left as it is.
+func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
+	s := &session{
+		Options: opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
+		result: &Result{Texts: make(map[string][]byte)},
+	}
+	maps.Copy(s.texts, opts.Texts)
+	s.adopt()
+	var err error
+	if s.state.findings, err = opts.Judge(s.inv); err != nil {
+		return nil, err
+	}
+	s.result.Before = s.open()
+	for range maxRounds {
+		proposals := s.propose()
+		if len(proposals) == 0 && s.retry {
+			s.retry = false
+			clear(s.rejected)
+			proposals = s.propose()
+		}
+		if len(proposals) == 0 {
+			break
+		}
+		if err := s.round(proposals); err != nil {
+			return nil, err
+		}
+	}
+	s.result.After = s.open()
+	s.report()
+	return s.result, nil
+}
+
+// session is the state of one run.
+type session struct {
+	Options
+
+	inv   *inventory.Inventory
+	texts map[string][]byte
+	state state
+	// rejected are findings whose edit is not offered, and why.
+	rejected map[string]string
+	// retry is set when edits were made since the rejections were decided.
+	retry  bool
+	judged int
+	result *Result
+}
+
+// state is an inventory with what is wrong with it.
+type state struct {
+	inv      *inventory.Inventory
+	texts    map[string][]byte
+	findings []finding.Finding
+}
+
+// errChanged says that a file is not what was judged.
+var errChanged = errors.New("the file has changed since it was read; run fix again")
+
+// adopt reads the texts anew and makes sure that they hold what was judged.
+func (s *session) adopt() {
+	own := byFile(s.inv)
+	names := slices.Sorted(maps.Keys(s.texts))
+	changed := make([]bool, len(names))
+	parallel(len(names), func(i int) {
+		objects, err := s.decode(names[i], s.texts[names[i]])
+		changed[i] = err != nil || !same(objects, own[names[i]])
+	})
+	s.Locked = maps.Clone(s.Locked)
+	if s.Locked == nil {
+		s.Locked = make(map[string]string)
+	}
+	for i, name := range names {
+		if changed[i] {
+			s.Locked[name] = errChanged.Error()
+			delete(s.texts, name)
+		}
+	}
+	s.state = state{inv: s.inv, texts: s.texts}
+}
+
+// parallel does n things on all processors.
+func parallel(n int, do func(i int)) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				do(i)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// decode reads a file as the scan does. Parts that can't be read are left out,
+// as there.
+func (s *session) decode(name string, text []byte) ([]*inventory.Object, error) {
+	res, err := decode.File(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
+	if len(res.Objects) == 0 && err != nil {
+		return nil, err
+	}
+	return res.Objects, nil
+}
+
+// byFile are the objects that stand in files themselves.
+func byFile(inv *inventory.Inventory) map[string][]*inventory.Object {
+	out := make(map[string][]*inventory.Object)
+	for _, o := range inv.Objects {
+		if o.Origin.Kind == inventory.FromManifest {
+			out[o.Origin.File] = append(out[o.Origin.File], o)
+		}
+	}
+	return out
+}
+
+func same(a, b []*inventory.Object) bool {
+	return slices.EqualFunc(a, b, func(x, y *inventory.Object) bool {
+		return x.Root.Line == y.Root.Line && x.Root.Column == y.Root.Column && x.Root.Equal(y.Root)
+	})
+}
+
+// open counts the open findings of the selected controls.
+func (s *session) open() int {
+	n := 0
+	for i := range s.state.findings {
+		if f := &s.state.findings[i]; f.Verdict == finding.Fail && s.Selected[f.Control] {
+			n++
+		}
+	}
+	return n
+}
+
+// with is the state after some files have changed, and a number of objects was
+// added to each.
+func (s *session) with(texts map[string][]byte, added map[string]int) (state, error) {
+	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
+		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,
+		ImageUsers: s.state.inv.ImageUsers, ClusterWide: s.state.inv.ClusterWide,
+	}}
+	maps.Copy(next.texts, s.state.texts)
+	for _, o := range s.state.inv.Objects {
+		if _, changed := texts[o.Origin.File]; !changed || o.Origin.Kind != inventory.FromManifest {
+			next.inv.Add(o)
+		}
+	}
+	own := byFile(s.state.inv)
+	maps.Copy(next.texts, texts)
+	names := slices.Sorted(maps.Keys(texts))
+	objects, errs := make([][]*inventory.Object, len(names)), make([]error, len(names))
+	parallel(len(names), func(i int) { objects[i], errs[i] = s.decode(names[i], texts[names[i]]) })
+	for i, name := range names {
+		if errs[i] == nil && len(objects[i]) != len(own[name])+added[name] {
+			errs[i] = errors.New("it holds another number of objects")
+		}
+		if errs[i] != nil {
+			return next, fmt.Errorf("read the edited %s: %w", name, errs[i])
+		}
+		next.inv.Add(objects[i]...)
+	}
+	next.inv.Seal()
+	var err error
+	next.findings, err = s.Judge(next.inv)
+	return next, err
+}

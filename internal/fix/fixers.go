@@ -1,0 +1,127 @@
+package fix
+
+import (
+	"strings"
+
+	"github.com/redoubt-k8s/redoubt/internal/edit"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// What to start from where nothing is known of a program's needs; the edit has
+// to be reviewed.
+const (
+	cpuRequest    = "100m"
+	memoryRequest = "128Mi"
+	cpuLimit      = "500m"
+	memoryLimit   = "256Mi"
+)
+
+// fixers are the edits that a control's own file can't say, by control.
+var fixers = map[string]fixer{
+	// Fields that are not where, or what, they seem.
+	"misplaced-field":      misplaced,
+	"misspelt-field":       misspelt,
+	"wrong-case-field":     misspelt,
+	"typographic-quotes":   straightQuotes,
+	"network-policy-types": policyTypes,
+	"pod-security-label":   securityLabel,
+	"capability-name":      capabilityNames,
+
+	// Pods and containers.
+	"seccomp-missing":                 onPod("seccompProfile", "type", text("RuntimeDefault")),
+	"run-as-non-root":                 onPod("runAsNonRoot", "", boolean("true")),
+	"run-as-root-user":                asUser,
+	"run-as-root-group":               asUser,
+	"user-without-group":              asUser,
+	"host-port":                       hostPorts,
+	"probe-host":                      probeHosts,
+	"capabilities-added":              dropAdded(defaultCapabilities),
+	"capabilities-beyond-net-bind":    dropAdded([]string{"NET_BIND_SERVICE"}),
+	"token-mounted":                   token,
+	"writable-root-filesystem":        readOnlyRoot,
+	"cpu-request-missing":             resource(cpuRequest),
+	"memory-request-missing":          resource(memoryRequest),
+	"cpu-limit-missing":               resource(cpuLimit),
+	"memory-limit-missing":            resource(memoryLimit),
+	"image-not-pulled-again":          setAt("imagePullPolicy", text("Always")),
+	"pod-security-level-missing":      namespaceLevel,
+	"pod-security-level-too-loose":    namespaceLevel,
+	"ingress-snippet":                 dropAnnotations(func(key string) bool { return strings.HasSuffix(key, "-snippet") }),
+	"ingress-allows-http":             dropAnnotations(func(key string) bool { return key == "kubernetes.io/ingress.allow-http" }),
+	"policy-fails-open":               setAt("spec.failurePolicy", text("Fail")),
+	"mesh-allows-plaintext":           setAt("spec.mtls.mode", text("STRICT")),
+	"kyverno-audits-only":             setAt("spec.validationFailureAction", text("Enforce")),
+	"pod-security-version-old":        setAt("metadata.labels[pod-security.kubernetes.io/enforce-version]", text("latest")),
+	"kubelet-always-allow":            setAt("authorization.mode", text("Webhook")),
+	"kubelet-anonymous":               setAt("authentication.anonymous.enabled", boolean("false")),
+	"kubelet-read-only-port":          setAt("readOnlyPort", integer("0")),
+	"kubelet-kernel-defaults":         setAt("protectKernelDefaults", boolean("true")),
+	"kubelet-serving-certificate":     setAt("serverTLSBootstrap", boolean("true")),
+	"kubelet-pod-pids-limit":          setAt("podPidsLimit", integer("4096")),
+	"kubelet-event-rate":              setAt("eventRecordQPS", integer("50")),
+	"kubelet-iptables-chains":         removeAt("makeIPTablesUtilChains"),
+	"kubelet-streams-never-end":       removeAt("streamingConnectionIdleTimeout"),
+	"kubelet-weak-tls":                setAt("tlsMinVersion", text("VersionTLS12")),
+	"encryption-identity-first":       identityLast,
+	"encryption-kms-v1":               kmsV2,
+	"audit-omits-outcome":             auditStages,
+	"pod-security-default-privileged": setAt("defaults.enforce", text("baseline")),
+
+	// Flags of the control plane.
+	"anonymous-api-requests":       flag("anonymous-auth", "false"),
+	"profiling":                    flag("profiling", "false"),
+	"service-account-lookup":       flag("service-account-lookup", ""),
+	"token-expiration-extended":    flag("service-account-extend-token-expiration", "false"),
+	"component-listens-everywhere": flag("bind-address", "127.0.0.1"),
+	"controller-credentials":       flag("use-service-account-credentials", "true"),
+	"finished-pods-kept":           flag("terminated-pod-gc-threshold", "1000"),
+	"etcd-client-auth":             flag("client-cert-auth", "true"),
+	"etcd-peer-auth":               flag("peer-client-cert-auth", "true"),
+	"etcd-auto-tls":                flag("auto-tls", ""),
+	"etcd-peer-auto-tls":           flag("peer-auto-tls", ""),
+	"insecure-port":                flag("insecure-port", ""),
+	"token-file":                   flag("token-auth-file", ""),
+	"always-pull-images":           plugin("AlwaysPullImages"),
+	"external-ips-admission":       plugin("DenyServiceExternalIPs"),
+	"node-restriction":             plugin("NodeRestriction"),
+	"always-admit":                 noPlugin("enable-admission-plugins", "AlwaysAdmit"),
+	"namespace-lifecycle":          noPlugin("disable-admission-plugins", "NamespaceLifecycle"),
+	"pod-security-disabled":        noPlugin("disable-admission-plugins", "PodSecurity"),
+	"service-account-admission":    noPlugin("disable-admission-plugins", "ServiceAccount"),
+	"audit-log-retention":          auditRetention,
+}
+
+func text(s string) *inventory.Node    { return &inventory.Node{Kind: inventory.String, Text: s} }
+func boolean(s string) *inventory.Node { return &inventory.Node{Kind: inventory.Bool, Text: s} }
+func integer(s string) *inventory.Node { return &inventory.Node{Kind: inventory.Int, Text: s} }
+
+// setAt gives one field of what was judged a value.
+func setAt(rel string, value *inventory.Node) fixer {
+	return func(s *site) ([]edit.Change, error) { return s.set(s.path(rel), value), nil }
+}
+
+func removeAt(rel string) fixer {
+	return func(s *site) ([]edit.Change, error) { return s.remove(s.path(rel)), nil }
+}
+
+func (s *site) remove(path string) []edit.Change {
+	if s.object.Root.At(path) == nil {
+		return nil
+	}
+	return []edit.Change{{Op: edit.Remove, Path: path}}
+}
+
+func dropAnnotations(which func(key string) bool) fixer {
+	return func(s *site) ([]edit.Change, error) {
+		var out []edit.Change
+		for _, a := range s.object.Annotations().All() {
+			if which(a.Key) {
+				out = append(out, s.remove(inventory.Join("metadata.annotations", a.Key))...)
+			}
+		}
+		if len(out) > 0 && len(out) == s.object.Annotations().Len() {
+			out = s.remove("metadata.annotations")
+		}
+		return out, nil
+	}
+}

@@ -1,0 +1,206 @@
+package fix
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/redoubt-k8s/redoubt/internal/edit"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/podsecurity"
+	"github.com/redoubt-k8s/redoubt/internal/rbac"
+)
+
+// onPod sets a field of securityContext on the pod, where one line serves all
+// containers, unless the container says something itself.
+func onPod(field, below string, value *inventory.Node) fixer {
+	return func(s *site) ([]edit.Change, error) {
+		if s.template == nil {
+			return nil, nil
+		}
+		path := inventory.JoinPath("securityContext."+field, below)
+		base := s.template.SpecPath()
+		if s.container != nil && !s.container.Node.Find("securityContext", field).IsNull() {
+			base = s.base
+		}
+		return s.set(inventory.JoinPath(base, path), value), nil
+	}
+}
+
+// asUser sets the number of a user that the person has named.
+func asUser(s *site) ([]edit.Change, error) {
+	if s.User <= 0 {
+		return nil, errors.New("the number of the user is not known: look it up in the image and name it with --run-as-user")
+	}
+	return s.set(s.finding.Path, integer(strconv.FormatInt(s.User, 10))), nil
+}
+
+// readOnlyRoot makes the root read-only, with an empty volume at the folders
+// that the person has named and nothing is mounted at.
+func readOnlyRoot(s *site) ([]edit.Change, error) {
+	if s.container == nil {
+		return nil, nil
+	}
+	out := s.set(s.path("securityContext.readOnlyRootFilesystem"), boolean("true"))
+	for i, folder := range s.Writable {
+		if mounted(s.container.Node.Get("volumeMounts"), folder) {
+			continue
+		}
+		name := fmt.Sprintf("writable-%s-%d", s.container.Name, i+1)
+		out = append(
+			out,
+			edit.Change{Op: edit.Set, Path: s.path("volumeMounts") + "[" + edit.Append + "]", Value: dict(named("name", text(name)), named("mountPath", text(folder)))},
+			edit.Change{Op: edit.Set, Path: inventory.JoinPath(s.template.SpecPath(), "volumes") + "[" + edit.Append + "]", Value: dict(named("name", text(name)), named("emptyDir", dict(named("sizeLimit", text("256Mi")))))},
+		)
+	}
+	return out, nil
+}
+
+func mounted(mounts *inventory.Node, folder string) bool {
+	for _, m := range mounts.All() {
+		if m.Get("mountPath").Str() == folder {
+			return true
+		}
+	}
+	return false
+}
+
+// dict makes a map of fields.
+func dict(fields ...*inventory.Node) *inventory.Node {
+	n := &inventory.Node{Kind: inventory.Map}
+	for _, f := range fields {
+		n.Items = append(n.Items, *f)
+	}
+	return n
+}
+
+// named is a value with the name it has in its map.
+func named(key string, value *inventory.Node) *inventory.Node {
+	n := *value
+	n.Key = key
+	return &n
+}
+
+func hostPorts(s *site) ([]edit.Change, error) {
+	var out []edit.Change
+	for i := range s.object.Root.At(s.path("ports")).All() {
+		out = append(out, s.remove(inventory.JoinIndex(s.path("ports"), i)+".hostPort")...)
+	}
+	return out, nil
+}
+
+func probeHosts(s *site) ([]edit.Change, error) {
+	var out []edit.Change
+	for _, probe := range []string{"livenessProbe", "readinessProbe", "startupProbe"} {
+		for _, how := range []string{"httpGet", "tcpSocket"} {
+			out = append(out, s.remove(s.path(probe+"."+how+".host"))...)
+		}
+	}
+	for _, hook := range []string{"postStart", "preStop"} {
+		for _, how := range []string{"httpGet", "tcpSocket"} {
+			out = append(out, s.remove(s.path("lifecycle."+hook+"."+how+".host"))...)
+		}
+	}
+	return out, nil
+}
+
+// defaultCapabilities are those the baseline level of Pod Security lets a
+// container add.
+var defaultCapabilities = []string{
+	"AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+}
+
+// dropAdded removes the added capabilities that are not among the allowed.
+func dropAdded(allowed []string) fixer {
+	return func(s *site) ([]edit.Change, error) {
+		at := s.path("securityContext.capabilities.add")
+		var out []edit.Change
+		for i, item := range s.object.Root.At(at).All() {
+			if !slices.Contains(allowed, item.Str()) {
+				out = append(out, s.remove(inventory.JoinIndex(at, i))...)
+			}
+		}
+		return out, nil
+	}
+}
+
+// token switches the mounting of the token off, unless rights were given to the
+// account: then the program probably uses them.
+func token(s *site) ([]edit.Change, error) {
+	if s.template == nil {
+		return nil, nil
+	}
+	name := s.template.Spec.Get("serviceAccountName").StrOr(s.template.Spec.Get("serviceAccount").Str())
+	if name == "" {
+		name = "default"
+	}
+	account := rbac.Subject{Kind: "ServiceAccount", Name: name, Namespace: s.object.EffectiveNamespace()}
+	for _, b := range rbac.Of(s.state.inv).Bindings {
+		if slices.Contains(b.Subjects, account) {
+			return nil, fmt.Errorf("%s gives rights to %s, so the program probably calls the API server: decide by hand", b.Object.Ref(), account)
+		}
+	}
+	return s.set(s.finding.Path, boolean("false")), nil
+}
+
+// resource sets a request or limit: twice the request for a limit where there
+// is one, else a value to start from.
+func resource(start string) fixer {
+	return func(s *site) ([]edit.Change, error) {
+		if s.container == nil {
+			return nil, nil
+		}
+		value := start
+		if head, name, ok := strings.Cut(s.finding.Path, ".resources.limits."); ok && head == s.base {
+			request := s.container.Node.Find("resources", "requests", name)
+			if request != nil && request.Text != "" {
+				q, err := apiresource.ParseQuantity(request.Text)
+				if err != nil {
+					return nil, nil //nolint:nilerr // the value is reported as wrong by another control
+				}
+				q.Add(q.DeepCopy())
+				value = q.String()
+			}
+		}
+		return s.set(s.finding.Path, text(value)), nil
+	}
+}
+
+const enforce = "pod-security.kubernetes.io/enforce"
+
+// namespaceLevel enforces the strictest level that all workloads of the
+// namespace pass.
+func namespaceLevel(s *site) ([]edit.Change, error) {
+	evaluator, err := podsecurity.New("latest")
+	if err != nil {
+		return nil, err
+	}
+	best, weakest := levels[podsecurity.Restricted], ""
+	found := false
+	for _, o := range s.state.inv.Objects {
+		if o.EffectiveNamespace() != s.object.Name {
+			continue
+		}
+		for _, t := range o.PodTemplates() {
+			found = true
+			if level := levels[evaluator.Evaluate(t).Level]; level < best {
+				best, weakest = level, o.Ref()
+			}
+		}
+	}
+	switch {
+	case !found:
+		return nil, errors.New("no workload of the namespace is among the input, so the level they pass can't be told: name the folder with the workloads, too")
+	case best <= levels[podsecurity.Privileged]:
+		return nil, fmt.Errorf("%s passes no stricter level than privileged: fix or move it first", weakest)
+	}
+	level := podsecurity.Restricted
+	if best == levels[podsecurity.Baseline] {
+		level = podsecurity.Baseline
+	}
+	return s.set(inventory.Join("metadata.labels", enforce), text(level)), nil
+}

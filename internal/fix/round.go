@@ -1,0 +1,390 @@
+package fix
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/redoubt-k8s/redoubt/internal/edit"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/podsecurity"
+	"github.com/redoubt-k8s/redoubt/internal/schema"
+)
+
+// maxJudged bounds how often the result is judged in one run; few is how many
+// edits may be sorted out one by one.
+const (
+	maxJudged = 150
+	few       = 8
+)
+
+// round makes the edits all at once and judges the result. If something is
+// worse, or a finding is still there, it looks for the edits that are to blame
+// and makes the others.
+func (s *session) round(proposals []*proposal) error {
+	if len(proposals) == 0 {
+		return nil
+	}
+	if s.judged >= maxJudged {
+		s.reject(proposals, "too many edits get into each other's way; fix fewer files at a time")
+		return nil
+	}
+	trial, next, err := s.try(proposals)
+	if err != nil || len(trial) == 0 {
+		return err
+	}
+	s.judged++
+	harm := s.worse(trial, next)
+	switch {
+	case len(harm) == 0:
+		s.accept(trial, next)
+		return nil
+	case len(trial) == 1:
+		s.reject(trial, harm.any())
+		return nil
+	}
+	for _, part := range s.parts(trial, harm) {
+		if err := s.round(s.refresh(part)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parts cuts edits that do harm together into smaller sets: those of objects
+// that are none the worse come first. Of the others one edit of each object
+// makes a set. What is then still worse is rejected, in sets too large to be
+// tried one by one.
+func (s *session) parts(trial []*proposal, harm harm) [][]*proposal {
+	var blamed, rest []*proposal
+	var layers [][]*proposal
+	depth := make(map[objectKey]int)
+	for _, p := range trial {
+		if harm[p.object] == "" {
+			rest = append(rest, p)
+			continue
+		}
+		blamed = append(blamed, p)
+		n := depth[p.object]
+		if n == len(layers) {
+			layers = append(layers, nil)
+		}
+		layers[n] = append(layers[n], p)
+		depth[p.object]++
+	}
+	half := len(trial) / 2
+	switch {
+	case len(blamed) > 0 && len(rest) > 0:
+		return [][]*proposal{rest, blamed}
+	case len(layers) > 1:
+		return layers
+	case len(blamed) > few:
+		for _, p := range blamed {
+			s.reject([]*proposal{p}, harm[p.object])
+		}
+		return nil
+	}
+	return [][]*proposal{trial[:half], trial[half:]}
+}
+
+// harm says for objects what is worse about them.
+type harm map[objectKey]string
+
+func (h harm) any() string { return slices.Min(slices.Collect(maps.Values(h))) }
+
+func (h harm) add(k objectKey, why string) {
+	if h[k] == "" || why < h[k] {
+		h[k] = why
+	}
+}
+
+// refresh makes edits anew from the findings there are now, since the lines of
+// their files have changed. Those whose finding is gone are left out.
+func (s *session) refresh(old []*proposal) []*proposal {
+	wanted := make(map[string]*proposal)
+	for _, p := range old {
+		for _, key := range p.keys {
+			wanted[key] = p
+		}
+	}
+	keys := s.objectKeys()
+	made := make(map[*proposal]*proposal)
+	for i := range s.state.findings {
+		f := &s.state.findings[i]
+		p := wanted[findingKey(f, keys[f.Object])]
+		switch {
+		case p == nil || !s.wanted(f):
+		case made[p] != nil:
+			made[p].clears++
+		default:
+			again, err := s.proposal(f, p.object)
+			if err != nil {
+				s.reject([]*proposal{p}, err.Error())
+			} else if again != nil {
+				again.keys = p.keys
+				made[p] = again
+			}
+		}
+	}
+	var out []*proposal
+	for _, p := range old {
+		if again := made[p]; again != nil {
+			out = append(out, again)
+		}
+	}
+	return out
+}
+
+func (s *session) reject(proposals []*proposal, why string) {
+	for _, p := range proposals {
+		for _, key := range p.keys {
+			s.rejected[key] = why
+		}
+	}
+}
+
+// try makes the edits, leaves out those the text does not allow, and judges
+// what comes out.
+func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
+	files := make(map[string][]*proposal)
+	for _, p := range proposals {
+		files[p.object.file] = append(files[p.object.file], p)
+	}
+	texts := make(map[string][]byte)
+	kept := make(map[*proposal]bool)
+	names := slices.Sorted(maps.Keys(files))
+	done := make([]applied, len(names))
+	parallel(len(names), func(i int) { done[i] = apply(s.state.texts[names[i]], files[names[i]]) })
+	for i, name := range names {
+		for p, why := range done[i].refused {
+			s.reject([]*proposal{p}, why)
+		}
+		if len(done[i].made) > 0 && !bytes.Equal(done[i].text, s.state.texts[name]) {
+			texts[name] = done[i].text
+			for _, p := range done[i].made {
+				kept[p] = true
+			}
+		}
+	}
+	made := slices.DeleteFunc(slices.Clone(proposals), func(p *proposal) bool { return !kept[p] })
+	if len(made) == 0 {
+		return nil, s.state, nil
+	}
+	added := make(map[string]int)
+	for _, p := range made {
+		added[p.object.file] += len(p.documents)
+	}
+	next, err := s.with(texts, added)
+	return made, next, err
+}
+
+// applied is a file after edits, and why some were not made.
+type applied struct {
+	text    []byte
+	made    []*proposal
+	refused map[*proposal]string
+}
+
+// apply edits one file. An edit of several changes is made whole or not at all.
+func apply(old []byte, proposals []*proposal) applied {
+	refused := make(map[*proposal]string)
+	for len(proposals) > 0 {
+		var changes []edit.Change
+		var owner []*proposal
+		for _, p := range proposals {
+			for _, c := range p.changes {
+				changes, owner = append(changes, c), append(owner, p)
+			}
+		}
+		text, errs := edit.Apply(old, changes)
+		failed := make(map[*proposal]error)
+		for i, err := range errs {
+			if err != nil && failed[owner[i]] == nil {
+				failed[owner[i]] = err
+			}
+		}
+		if len(failed) == 0 {
+			return withDocuments(text, proposals, refused)
+		}
+		for p, err := range failed {
+			// What gets into the way of another edit has its turn in a later round.
+			if !errors.Is(err, edit.ErrConflict) || len(proposals) == 1 {
+				refused[p] = err.Error()
+			}
+		}
+		proposals = slices.DeleteFunc(proposals, func(p *proposal) bool { return failed[p] != nil })
+	}
+	return applied{refused: refused}
+}
+
+// withDocuments adds the new objects to the text.
+func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]string) applied {
+	made := make([]*proposal, 0, len(proposals))
+	for _, p := range proposals {
+		next, err := text, error(nil)
+		for _, d := range p.documents {
+			if next, err = edit.AppendDocument(next, d.text); err != nil {
+				break
+			}
+		}
+		if err != nil {
+			refused[p] = err.Error()
+			continue
+		}
+		text, made = next, append(made, p)
+	}
+	return applied{text, made, refused}
+}
+
+// tally counts what is wrong with an object by one control.
+type tally struct {
+	fail, unknown, severity int
+	worst                   finding.Severity
+	message                 string
+}
+
+type tallyKey struct {
+	object  objectKey
+	control string
+}
+
+func tallies(st *state) map[tallyKey]tally {
+	keys := (&session{state: *st}).objectKeys()
+	out := make(map[tallyKey]tally)
+	for i := range st.findings {
+		f := &st.findings[i]
+		k := tallyKey{control: f.Control}
+		if f.Object != nil {
+			k.object = keys[f.Object]
+		} else {
+			k.object.file = f.File
+		}
+		t := out[k]
+		switch f.Verdict {
+		case finding.Fail:
+			t.fail++
+			t.severity += int(f.Severity)
+			t.worst = max(t.worst, f.Severity)
+			t.message = f.Message
+		case finding.Unknown:
+			t.unknown++
+			t.message = f.Message
+		case finding.NotApplicable, finding.Pass, finding.Waived:
+			continue
+		}
+		out[k] = t
+	}
+	return out
+}
+
+// worse says what is worse than before, or which finding is still there: nothing
+// if the edits do what they are for and no harm.
+func (s *session) worse(trial []*proposal, next state) harm {
+	before, after := tallies(&s.state), tallies(&next)
+	expected := make(map[tallyKey]int)
+	gain := make(map[objectKey]finding.Severity)
+	for _, p := range trial {
+		expected[tallyKey{p.object, p.control.ID}] += p.clears
+		gain[p.object] = max(gain[p.object], p.finding.Severity)
+	}
+	balance := make(map[objectKey]int)
+	found := make(harm)
+	for k := range before {
+		balance[k.object] += after[k].fail - before[k].fail
+	}
+	for k, now := range after {
+		was, known := before[k]
+		if !known {
+			balance[k.object] += now.fail
+		}
+		if now.fail <= was.fail && now.severity <= was.severity && now.fail+now.unknown <= was.fail+was.unknown {
+			continue
+		}
+		// A lesser fault may come to light when a greater one goes: a pod that
+		// leaves the network of the host shares its users still.
+		lesser := s.lesser(k.control, gain[k.object]) && now.worst < gain[k.object] && now.unknown <= was.unknown
+		if !lesser || expected[k] > 0 {
+			found.add(k.object, fmt.Sprintf("the edit would make %s fail: %s", k.control, strings.TrimSuffix(now.message, ".")))
+		}
+	}
+	for k := range gain {
+		if balance[k] > 0 && found[k] == "" {
+			found.add(k, "the edit would bring more findings than it answers")
+		}
+	}
+	for k, n := range expected {
+		if after[k].fail > max(0, before[k].fail-n) {
+			found.add(k.object, "the edit alone does not clear the finding")
+		}
+	}
+	s.refused(trial, next, found)
+	return found
+}
+
+// lesser tells whether a control may come to fail for an edit that answers a
+// finding of the given severity. What only looks hardened never may.
+func (s *session) lesser(id string, gain finding.Severity) bool {
+	c := s.Controls[id]
+	return c != nil && c.Chapter != "phantom" && c.SeverityLevel() < gain
+}
+
+// refused adds the edited objects that the strict decoder or the Pod Security
+// evaluator takes less well than before.
+func (s *session) refused(trial []*proposal, next state, found harm) {
+	edited := make(map[objectKey]bool)
+	for _, p := range trial {
+		edited[p.object] = true
+	}
+	old := make(map[objectKey]*inventory.Object)
+	for o, k := range s.objectKeys() {
+		if edited[k] {
+			old[k] = o
+		}
+	}
+	evaluator, err := podsecurity.New("latest")
+	for o, k := range (&session{state: next}).objectKeys() {
+		if old[k] == nil || found[k] != "" {
+			continue
+		}
+		was, _ := schema.Check(old[k])
+		now, _ := schema.Check(o)
+		if len(now) > len(was) {
+			found.add(k, "the API server would refuse or drop a field of the result")
+		}
+		if err != nil || looser(evaluator, old[k], o) {
+			found.add(k, "the edit would lower the Pod Security level of the pod")
+		}
+	}
+}
+
+var levels = map[string]int{podsecurity.Restricted: 3, podsecurity.Baseline: 2, podsecurity.Privileged: 1}
+
+// looser tells whether a pod template passes a weaker level than before.
+func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
+	templates := now.PodTemplates()
+	for i, t := range old.PodTemplates() {
+		if i >= len(templates) || levels[evaluator.Evaluate(templates[i]).Level] < levels[evaluator.Evaluate(t).Level] {
+			return true
+		}
+	}
+	return false
+}
+
+// accept takes the edits over.
+func (s *session) accept(trial []*proposal, next state) {
+	lines := make(map[string]func(int32) int32)
+	for _, p := range trial {
+		name := p.object.file
+		if lines[name] == nil {
+			lines[name] = backwards(s.Texts[name], s.state.texts[name])
+		}
+		s.result.Edits = append(s.result.Edits, p.edits(lines[name])...)
+	}
+	s.state = next
+	// What could not be done before may be possible now.
+	s.retry = true
+}

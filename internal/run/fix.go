@@ -1,0 +1,256 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/redoubt-k8s/redoubt/internal/catalogue"
+	"github.com/redoubt-k8s/redoubt/internal/check"
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/decode"
+	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/fix"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// FixOptions say what to fix and how boldly.
+type FixOptions struct {
+	ScanOptions
+
+	// Safety is the boldest kind of edit that is wanted.
+	Safety control.Safety
+	// User is the number containers shall run as where none is known, 0 for
+	// none.
+	User int64
+	// Writable are folders that programs write to.
+	Writable []string
+	// IngressNamespace is where the ingress controller runs.
+	IngressNamespace string
+}
+
+// Fixed is the outcome of [Fix].
+type Fixed struct {
+	*fix.Result
+
+	// Originals are the texts of the files that change, as they were read.
+	Originals map[string][]byte
+}
+
+// Fix reads, judges and works out edits. It writes nothing; [Write] does.
+func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
+	if len(opts.Paths) == 0 {
+		opts.Paths = []string{"."}
+	}
+	minor, err := control.ParseMinor(opts.KubernetesVersion)
+	if err != nil {
+		return nil, fmt.Errorf("--kubernetes-version: %w", err)
+	}
+	settings, err := loadSettings(&opts.ScanOptions)
+	if err != nil {
+		return nil, err
+	}
+	stdin, err := keepStdin(&opts)
+	if err != nil {
+		return nil, err
+	}
+	var group errgroup.Group
+	var all, selected []*control.Control
+	var compiled []*control.Compiled
+	group.Go(func() error {
+		// An edit is judged by all controls: it must do no harm elsewhere.
+		if all, compiled, err = compileControls(catalogue.Selection{}, opts.OwnControls, minor); err != nil {
+			return err
+		}
+		selected, err = catalogue.Select(all, opts.Selection)
+		return err
+	})
+	inv, readErr := read(ctx, opts.Input)
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	if readErr != nil {
+		return nil, readErr
+	}
+	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
+		return nil, ErrNothing
+	}
+	inv.Seal()
+	inv.ImageUsers = settings.imageUsers(inv)
+	judge := func(inv *inventory.Inventory) ([]finding.Finding, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		res := check.Run(inv, compiled, check.Options{})
+		return settings.apply(res.Findings, inv, all, opts.Now), nil
+	}
+	texts, locked := readTexts(inv, stdin)
+	limits := decode.DefaultLimits()
+	if opts.MaxFileSize > 0 {
+		limits.Bytes = opts.MaxFileSize
+	}
+	res, err := fix.Run(inv, fix.Options{
+		Controls: byID(all), Selected: ids(selected), Safety: opts.Safety, Judge: judge,
+		Texts: texts, Locked: locked, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Fixed{Result: res, Originals: texts}, brokenInput(inv, opts.KeepGoing)
+}
+
+func byID(controls []*control.Control) map[string]*control.Control {
+	out := make(map[string]*control.Control, len(controls))
+	for _, c := range controls {
+		out[c.ID] = c
+	}
+	return out
+}
+
+func ids(controls []*control.Control) map[string]bool {
+	out := make(map[string]bool, len(controls))
+	for _, c := range controls {
+		out[c.ID] = true
+	}
+	return out
+}
+
+// keepStdin reads standard input if it is among the paths: its text is needed
+// again.
+func keepStdin(opts *FixOptions) ([]byte, error) {
+	if !slices.Contains(opts.Paths, "-") || opts.Stdin == nil {
+		return nil, nil
+	}
+	limit := decode.DefaultLimits().Bytes
+	if opts.MaxFileSize > 0 {
+		limit = opts.MaxFileSize
+	}
+	text, err := io.ReadAll(io.LimitReader(opts.Stdin, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read standard input: %w", err)
+	}
+	opts.Stdin = bytes.NewReader(text)
+	return text, nil
+}
+
+// writable are the bits of a mode that let somebody write.
+const writable = 0o222
+
+// readTexts reads the files that hold objects, and says of some that they must
+// not be edited.
+func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[string]string) {
+	texts, locked := make(map[string][]byte), make(map[string]string)
+	for _, o := range inv.Objects {
+		name := o.Origin.File
+		if _, known := texts[name]; known || locked[name] != "" || o.Origin.Kind != inventory.FromManifest {
+			continue
+		}
+		if name == "-" {
+			texts[name] = stdin
+			continue
+		}
+		if o.Kind == "Dockerfile" {
+			locked[name] = "a Dockerfile is not edited: change it by hand and build the image anew"
+			continue
+		}
+		info, err := os.Stat(name)
+		var text []byte
+		if err == nil {
+			text, err = os.ReadFile(name)
+		}
+		switch {
+		case err != nil:
+			locked[name] = fmt.Sprintf("the file can't be read any more: %v", err)
+		case info.Mode()&writable == 0:
+			locked[name] = "the file is read-only: make it writable first, or edit what it is generated from"
+		default:
+			texts[name] = text
+		}
+	}
+	return texts, locked
+}
+
+// ErrStdin is returned for an attempt to write to standard input.
+var ErrStdin = errors.New("standard input can't be edited in place; leave --write away and apply the diff, or name the file")
+
+// Write puts the new texts in the place of the old ones. Either all files are
+// replaced or, if one has changed meanwhile or can't be written, none.
+func (f *Fixed) Write() error {
+	var ready []*pending
+	defer func() {
+		for _, p := range ready {
+			_ = os.Remove(p.temporary) // already renamed, if all went well
+		}
+	}()
+	for _, name := range sortedKeys(f.Texts) {
+		if name == "-" {
+			return ErrStdin
+		}
+		p, err := prepare(name, f.Texts[name])
+		if err != nil {
+			return fmt.Errorf("write %s: %w; nothing was written", name, err)
+		}
+		ready = append(ready, p)
+	}
+	for _, p := range ready {
+		now, err := os.ReadFile(p.target)
+		if err != nil {
+			return fmt.Errorf("read %s again: %w; nothing was written", p.name, err)
+		}
+		if !bytes.Equal(now, f.Originals[p.name]) {
+			return fmt.Errorf("%s has changed meanwhile; nothing was written, run fix again", p.name)
+		}
+	}
+	for i, p := range ready {
+		if err := os.Rename(p.temporary, p.target); err != nil {
+			return fmt.Errorf("replace %s: %w; %d of %d files were written", p.name, err, i, len(ready))
+		}
+	}
+	return nil
+}
+
+func sortedKeys(m map[string][]byte) []string {
+	out := make([]string, 0, len(m))
+	for k := range m {
+		out = append(out, k)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// pending is a new text on disk, beside the file it will replace.
+type pending struct{ name, target, temporary string }
+
+// prepare writes a text beside the file, with the mode of that. A link stays a
+// link: the file it leads to is replaced.
+func prepare(name string, text []byte) (*pending, error) {
+	target, err := filepath.EvalSymlinks(name)
+	if err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(target)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode()&writable == 0 {
+		return nil, errors.New("the file is read-only")
+	}
+	f, err := os.CreateTemp(filepath.Dir(target), ".redoubt-*")
+	if err != nil {
+		return nil, err
+	}
+	p := &pending{name: name, target: target, temporary: f.Name()}
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(p.temporary))
+	}
+	return p, nil
+}
