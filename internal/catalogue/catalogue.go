@@ -13,6 +13,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/admission"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/controlplane"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/image"
+	"github.com/redoubt-k8s/redoubt/internal/catalogue/live"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/namespace"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/network"
 	"github.com/redoubt-k8s/redoubt/internal/catalogue/phantom"
@@ -29,6 +30,7 @@ func Chapters() []control.Chapter {
 		admission.Chapter(),
 		controlplane.Chapter(),
 		image.Chapter(),
+		live.Chapter(),
 		namespace.Chapter(),
 		network.Chapter(),
 		phantom.Chapter(),

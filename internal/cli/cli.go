@@ -103,7 +103,7 @@ asked to.`,
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.AddCommand(scanCommand(streams), controlsCommand(streams), fixCommand(streams), reachCommand(streams), versionCommand(streams))
+	root.AddCommand(scanCommand(streams), blastCommand(streams), controlsCommand(streams), fixCommand(streams), reachCommand(streams), policyCommand(streams), proveCommand(streams), snapshotCommand(streams), accessCommand(streams), versionCommand(streams))
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nhint: %s --help lists the flags", err, c.CommandPath())
 	})

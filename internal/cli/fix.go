@@ -23,6 +23,7 @@ type fixFlags struct {
 	safety, format   string
 	fileSize         string
 	write, explained bool
+	interactive      bool
 }
 
 func fixCommand(streams Streams) *cobra.Command {
@@ -53,10 +54,16 @@ review. Only safe ones are offered unless --safety review is given.`,
 	f.StringVar(&flags.safety, "safety", "safe", "offer edits up to: safe, review")
 	f.StringVarP(&flags.format, "output", "o", "diff", "format: diff or json")
 	f.BoolVar(&flags.write, "write", false, "edit the files in place")
+	f.BoolVar(&flags.interactive, "interactive", false, "ask about each edit at the terminal: y, n, a (all), q (quit)")
 	f.BoolVar(&flags.explained, "explain", false, "list every finding that gets no edit, and why")
 	f.Int64Var(&opts.User, "run-as-user", 0, "number of the user that containers shall run as where the manifest says root")
 	f.StringSliceVar(&opts.Writable, "writable", nil, "folder that gets an empty volume where the root file system becomes read-only, such as /tmp")
 	f.StringVar(&opts.IngressNamespace, "ingress-namespace", "", "namespace of the ingress controller, for the policies that are added")
+	f.StringSliceVarP(&opts.Helm.ValueFiles, "values", "f", nil, "values file for the charts, may be repeated")
+	f.StringArrayVar(&opts.Helm.Set, "set", nil, "value for the charts: key=value, may be repeated")
+	f.StringArrayVar(&opts.Helm.SetString, "set-string", nil, "like --set, always a string")
+	f.StringVar(&opts.Helm.Release, "release-name", "", "release name the charts are rendered with (default: the chart's name)")
+	f.StringVarP(&opts.Helm.Namespace, "namespace", "n", "", "namespace the charts are rendered for (default \"default\")")
 	f.StringVar(&flags.fileSize, "max-file-size", "64Mi", "refuse files larger than this")
 	f.BoolVar(&opts.KeepGoing, "keep-going", false, "edit the rest if some input can't be read")
 	f.BoolVar(&opts.NoGitignore, "no-gitignore", false, "read files that .gitignore excludes, too")
@@ -90,10 +97,7 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	}
 	opts.OwnControls = flags.selection.dir
 	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
-	progress := startProgress(streams.Err)
-	opts.Progress = progress.set
-	res, broken := run.Fix(cmd.Context(), opts)
-	progress.stop()
+	res, broken := fixWith(cmd, streams, flags, opts)
 	if res == nil {
 		return broken
 	}
@@ -117,12 +121,28 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	return nil
 }
 
+// fixWith works out the edits, and asks about them or shows how far it is.
+func fixWith(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.FixOptions) (*run.Fixed, error) {
+	if flags.interactive {
+		if err := startAsking(streams, &opts); err != nil {
+			return nil, err
+		}
+		return run.Fix(cmd.Context(), opts)
+	}
+	progress := startProgress(streams.Err)
+	defer progress.stop()
+	opts.Progress = progress.set
+	return run.Fix(cmd.Context(), opts)
+}
+
 // fixReport is what -o json writes.
 type fixReport struct {
 	Schema  string        `json:"schema"`
 	Edits   []fix.Edit    `json:"edits"`
 	Refused []fix.Refusal `json:"refused"`
 	Manual  []fix.Refusal `json:"manual"`
+	// Patches are for what charts render and no value sets.
+	Patches []fix.Patch `json:"patches"`
 	// Review is the number of findings with an edit that needs a review and was
 	// not asked for.
 	Review int `json:"review"`
@@ -136,7 +156,7 @@ func fixJSON(w io.Writer, res *run.Fixed) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(fixReport{
 		Schema: "redoubt.fix/v1", Edits: append([]fix.Edit{}, res.Edits...), Refused: append([]fix.Refusal{}, res.Refused...),
-		Manual: append([]fix.Refusal{}, res.Manual...), Review: res.Bolder, Before: res.Before, After: res.After,
+		Manual: append([]fix.Refusal{}, res.Manual...), Patches: append([]fix.Patch{}, res.Patches...), Review: res.Bolder, Before: res.Before, After: res.After,
 	})
 }
 
@@ -175,6 +195,9 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))
 		reasons(&b, res.Refused, flags.explained)
 	}
+	for _, p := range res.Patches {
+		fmt.Fprintf(&b, "patch for %s, which chart %s renders (for a post-renderer, or an overlay of Kustomize):\n%s", p.Object, p.Chart, shifted(p.Text))
+	}
 	switch n := len(res.Manual); {
 	case n > 0 && flags.explained:
 		fmt.Fprintf(&b, "%s left to a person:\n", plural(n, "finding"))
@@ -183,6 +206,10 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s left to a person; --explain lists them\n", plural(n, "finding"))
 	}
 	io.WriteString(w, b.String()) //nolint:errcheck,gosec // there is nowhere left to report it
+}
+
+func shifted(text string) string {
+	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
 }
 
 // reasons lists refusals, unless all are wanted those of a file with the same

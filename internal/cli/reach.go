@@ -24,7 +24,7 @@ type reachFlags struct {
 
 func (r *reachFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVarP(&r.format, "output", "o", formatText, "format: text, json, dot")
+	f.StringVarP(&r.format, "output", "o", formatText, "format: text, json, svg, dot")
 	f.StringSliceVar(&r.opts.PodCIDRs, "pod-cidr", nil, "range the pods have their addresses from, may be repeated; settles what ipBlock rules mean for pods")
 	f.StringVar(&r.fileSize, "max-file-size", "64Mi", "refuse files larger than this")
 	f.BoolVar(&r.opts.KeepGoing, "keep-going", false, "report input that can't be read as a gap instead of ending with 2")
@@ -58,7 +58,7 @@ Exit codes: 0 the question was answered; 2 the call or the input was wrong.`,
 		Example: `  redoubt reach deploy/
   redoubt reach deploy/ --from frontend --to postgres --port 5432
   redoubt reach deploy/ --from payment --to metadata
-  redoubt reach deploy/ -o dot | dot -Tsvg > reach.svg
+  redoubt reach deploy/ -o svg > reach.svg
   redoubt reach diff main/deploy deploy`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -141,11 +141,12 @@ func reach(cmd *cobra.Command, streams Streams, flags *reachFlags) error {
 	if err != nil {
 		return hintKeepGoing(err)
 	}
-	return flags.write(streams.Out, rep, func(w io.Writer) { writeReach(w, rep) }, func(w io.Writer) { writeReachDOT(w, rep) })
+	return flags.write(streams.Out, rep, func(w io.Writer) { writeReach(w, rep) }, rep)
 }
 
-// write puts a result out in the format asked for.
-func (r *reachFlags) write(w io.Writer, result any, text, dot func(io.Writer)) error {
+// write puts a result out in the format asked for; picture is what can be
+// drawn, if anything.
+func (r *reachFlags) write(w io.Writer, result any, text func(io.Writer), picture *run.ReachReport) error {
 	out := bufio.NewWriterSize(w, writeBuffer)
 	switch r.format {
 	case formatText:
@@ -157,13 +158,17 @@ func (r *reachFlags) write(w io.Writer, result any, text, dot func(io.Writer)) e
 		if err := enc.Encode(result); err != nil {
 			return fmt.Errorf("write the result: %w", err)
 		}
-	case formatDOT:
-		if dot == nil {
-			return errors.New("--output dot: only the whole picture can be drawn, without --from, --to and diff")
+	case formatDOT, formatSVG:
+		if picture == nil {
+			return fmt.Errorf("--output %s: only the whole picture can be drawn, without --from, --to and diff", r.format)
 		}
-		dot(out)
+		draw := writeReachDOT
+		if r.format == formatSVG {
+			draw = writeReachSVG
+		}
+		draw(out, picture)
 	default:
-		return fmt.Errorf("--output %q: want text, json or dot", r.format)
+		return fmt.Errorf("--output %q: want text, json, svg or dot", r.format)
 	}
 	return out.Flush()
 }

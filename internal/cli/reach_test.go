@@ -115,7 +115,7 @@ func TestReachAnswersInText(t *testing.T) {
 		{"a port that is none", []string{"DIR", "--from", "web", "--to", "db", "--port", "0"}, 2, "--port \"0\": want a port such as 8080, 53/udp or http\n"},
 		{"a pod range that is none", []string{"DIR", "--pod-cidr", "ten"}, 2, "--pod-cidr \"ten\": want a range such as 10.244.0.0/16\n"},
 		{"a port without ends", []string{"DIR", "--port", "80"}, 2, "--port goes with --from and --to\n"},
-		{"a format that does not exist", []string{"DIR", "-o", "svg"}, 2, "--output \"svg\": want text, json or dot\n"},
+		{"a format that does not exist", []string{"DIR", "-o", "png"}, 2, "--output \"png\": want text, json, svg or dot\n"},
 		{"a picture of one connection", []string{"DIR", "-o", "dot", "--from", "web", "--to", "db"}, 2, "--output dot: only the whole picture can be drawn, without --from, --to and diff\n"},
 		{"files without a workload", []string{"DIR/policy.yaml"}, 2, "no workload was found: there is nobody to talk to\n"},
 	} {

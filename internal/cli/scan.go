@@ -44,6 +44,7 @@ func (s *selectionFlags) parse() (catalogue.Selection, error) {
 type scanFlags struct {
 	selection     selectionFlags
 	output        outputFlags
+	cluster       clusterFlags
 	failOn        string
 	failOnUnknown bool
 	fileSize      string
@@ -58,14 +59,16 @@ func scanCommand(streams Streams) *cobra.Command {
 		Long: `Scan reads the files and folders it is given, or the current folder, and judges
 what it finds: Kubernetes manifests (YAML, JSON, multi-document, Lists), Helm
 charts, kustomizations, configuration files of kubelet, API server, etcd and
-kubeadm, kubeconfig files and Dockerfiles. "-" is standard input.
+kubeadm, kubeconfig files and Dockerfiles. "-" is standard input. With --cluster
+it reads a cluster; a file of redoubt snapshot stands for the cluster it is of.
 
 Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 the call or the input
 was wrong; 3 something could not be evaluated and --fail-on-unknown was given.`,
 		Example: `  redoubt scan
   redoubt scan deploy/ --framework pss-restricted
   redoubt scan charts/shop --values prod.yaml -o sarif --output-file shop.sarif
-  helm template shop | redoubt scan -`,
+  helm template shop | redoubt scan -
+  redoubt scan --cluster --context prod`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Paths, opts.Stdin = args, streams.In
 			return scan(cmd, streams, &flags, opts)
@@ -73,7 +76,9 @@ was wrong; 3 something could not be evaluated and --fail-on-unknown was given.`,
 	}
 	flags.selection.register(cmd)
 	flags.output.register(cmd)
+	flags.cluster.register(cmd)
 	f := cmd.Flags()
+	f.BoolVar(&flags.cluster.on, "cluster", false, "scan the cluster of the kubeconfig instead of files; only reads")
 	f.StringVar(&flags.failOn, "fail-on", "high", "exit with 1 for findings of this severity or worse; never for none")
 	f.BoolVar(&flags.failOnUnknown, "fail-on-unknown", false, "exit with 3 if something could not be evaluated")
 	f.StringVar(&flags.fileSize, "max-file-size", "64Mi", "refuse files larger than this")
@@ -96,6 +101,9 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	if err != nil {
 		return err
 	}
+	if err := flags.cluster.check(cmd); err != nil {
+		return err
+	}
 	if opts.MaxFileSize, err = parseSize(flags.fileSize); err != nil {
 		return err
 	}
@@ -114,7 +122,12 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	var heap memory
 	heap.allow(0)
 	opts.Progress, opts.Sized = progress.set, heap.allow
-	rep, err := run.Scan(cmd.Context(), opts)
+	var rep *report.Report
+	if flags.cluster.on {
+		rep, err = run.ScanCluster(cmd.Context(), opts, flags.cluster.from)
+	} else {
+		rep, err = run.Scan(cmd.Context(), opts)
+	}
 	progress.stop()
 	if rep == nil {
 		return err

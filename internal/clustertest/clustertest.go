@@ -173,7 +173,8 @@ var program = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make cache: %w", err)
 	}
-	defer os.RemoveAll(part)                                                                                                 //nolint:errcheck // an empty folder does no harm
+	defer os.RemoveAll(part) //nolint:errcheck // an empty folder does no harm
+
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(part, "driver"), "./cmd/testcluster") //nolint:forbidigo,gosec // shared by all tests, outlives each
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "GOWORK=off")

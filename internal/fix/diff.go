@@ -131,6 +131,9 @@ func Unified(name string, old, now []byte) string {
 	if strings.HasPrefix(name, "/") || strings.HasPrefix(name, "../") {
 		from, to = name, name
 	}
+	if old == nil {
+		from = "/dev/null"
+	}
 	var out strings.Builder
 	var h hunk
 	x, y := 0, 0

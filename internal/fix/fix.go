@@ -7,7 +7,6 @@ package fix
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/decode"
+	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
@@ -39,6 +39,9 @@ type Options struct {
 	// Locked are files that must not be edited, and why.
 	Locked map[string]string
 	Limits decode.Limits
+	// Roots are charts and kustomizations, by folder. The texts of their files
+	// are among Texts.
+	Roots map[string]*Root
 	// User is the number that containers shall run as where none is known; 0
 	// means that the person has not named one.
 	User int64
@@ -47,6 +50,11 @@ type Options struct {
 	Writable []string
 	// IngressNamespace is where the ingress controller runs, "" if nobody said.
 	IngressNamespace string
+	// Digests are those of images, by their names in manifests.
+	Digests map[string]string
+	// Ask decides on each proven edit, if set: those it returns false for are
+	// not made. An error ends the run.
+	Ask func(Question) (bool, error)
 }
 
 // Edit is one edit that is offered, for one control.
@@ -87,6 +95,8 @@ type Result struct {
 	Refused []Refusal
 	// Manual are findings that only a person can fix, with what to do.
 	Manual []Refusal
+	// Patches are what is left to do in charts, for a post-renderer.
+	Patches []Patch
 	// Bolder is the number of findings with an edit that needs a review, which
 	// was not asked for.
 	Bolder int
@@ -100,17 +110,40 @@ const maxRounds = 12
 // Run edits until nothing is left to edit. The inventory must be sealed; it is
 // left as it is.
 func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
-	s := &session{
-		Options: opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
-		result: &Result{Texts: make(map[string][]byte)},
+	s := newSession(inv, opts)
+	s.Locked = maps.Clone(s.Locked)
+	if s.Locked == nil {
+		s.Locked = make(map[string]string)
 	}
 	maps.Copy(s.texts, opts.Texts)
-	s.adopt()
+	s.state = state{inv: s.inv, texts: s.texts}
 	var err error
 	if s.state.findings, err = opts.Judge(s.inv); err != nil {
 		return nil, err
 	}
 	s.result.Before = s.open()
+	if err := s.rounds(); err != nil {
+		return nil, err
+	}
+	s.result.After = s.open()
+	if err := s.postRender(); err != nil {
+		return nil, err
+	}
+	s.report()
+	return s.result, nil
+}
+
+func newSession(inv *inventory.Inventory, opts Options) *session {
+	return &session{
+		Options: opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
+		agreed: make(map[string]bool), declined: make(map[string]bool), unsteady: make(map[objectKey]bool),
+		patches: make(map[string]string), patchNames: make(map[objectKey]string), patched: make(map[objectKey][]edit.Change),
+		checked: make(map[string]error), values: make(map[string]*valueAt), result: &Result{Texts: make(map[string][]byte)},
+	}
+}
+
+// rounds makes edits until none is left.
+func (s *session) rounds() error {
 	for range maxRounds {
 		proposals := s.propose()
 		if len(proposals) == 0 && s.retry {
@@ -122,12 +155,10 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 			break
 		}
 		if err := s.round(proposals); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	s.result.After = s.open()
-	s.report()
-	return s.result, nil
+	return nil
 }
 
 // session is the state of one run.
@@ -139,10 +170,30 @@ type session struct {
 	state state
 	// rejected are findings whose edit is not offered, and why.
 	rejected map[string]string
+	// agreed and declined are findings whose edit the person was asked about.
+	agreed, declined map[string]bool
 	// retry is set when edits were made since the rejections were decided.
 	retry  bool
 	judged int
 	result *Result
+
+	// checked are the roots that were built as they are, and what came of it;
+	// unsteady objects come out different each time.
+	checked  map[string]error
+	unsteady map[objectKey]bool
+	built    int
+	// values are where fields of charts are set, nil for nowhere.
+	values map[string]*valueAt
+	// patches are the patch files that were added, with their folder, by name;
+	// patched what is patched of an object.
+	patches    map[string]string
+	patchNames map[objectKey]string
+	patched    map[objectKey][]edit.Change
+	// virtual is set where objects are patched after they were rendered;
+	// pending is what is tried of that.
+	virtual bool
+	pending []*proposal
+	tries   int
 }
 
 // state is an inventory with what is wrong with it.
@@ -154,28 +205,6 @@ type state struct {
 
 // errChanged says that a file is not what was judged.
 var errChanged = errors.New("the file has changed since it was read; run fix again")
-
-// adopt reads the texts anew and makes sure that they hold what was judged.
-func (s *session) adopt() {
-	own := byFile(s.inv)
-	names := slices.Sorted(maps.Keys(s.texts))
-	changed := make([]bool, len(names))
-	parallel(len(names), func(i int) {
-		objects, err := s.decode(names[i], s.texts[names[i]])
-		changed[i] = err != nil || !same(objects, own[names[i]])
-	})
-	s.Locked = maps.Clone(s.Locked)
-	if s.Locked == nil {
-		s.Locked = make(map[string]string)
-	}
-	for i, name := range names {
-		if changed[i] {
-			s.Locked[name] = errChanged.Error()
-			delete(s.texts, name)
-		}
-	}
-	s.state = state{inv: s.inv, texts: s.texts}
-}
 
 // parallel does n things on all processors.
 func parallel(n int, do func(i int)) {
@@ -212,12 +241,6 @@ func byFile(inv *inventory.Inventory) map[string][]*inventory.Object {
 	return out
 }
 
-func same(a, b []*inventory.Object) bool {
-	return slices.EqualFunc(a, b, func(x, y *inventory.Object) bool {
-		return x.Root.Line == y.Root.Line && x.Root.Column == y.Root.Column && x.Root.Equal(y.Root)
-	})
-}
-
 // open counts the open findings of the selected controls.
 func (s *session) open() int {
 	n := 0
@@ -229,34 +252,65 @@ func (s *session) open() int {
 	return n
 }
 
-// with is the state after some files have changed, and a number of objects was
-// added to each.
-func (s *session) with(texts map[string][]byte, added map[string]int) (state, error) {
+// touched are the files that hold objects themselves, and the charts and
+// kustomizations that are to be built again.
+func (s *session) touched(texts map[string][]byte, own map[string][]*inventory.Object) ([]string, map[string]bool) {
+	var names []string
+	again := make(map[string]bool)
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		dirs := s.inputs(name)
+		for _, dir := range dirs {
+			again[dir] = true
+		}
+		if len(dirs) == 0 || len(own[name]) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names, again
+}
+
+// with is the state after some files have changed by the edits of a trial.
+func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error) {
+	added := make(map[string]int)
+	for _, p := range trial {
+		added[p.object.file] += len(p.documents)
+	}
 	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
 		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,
 		ImageUsers: s.state.inv.ImageUsers, ClusterWide: s.state.inv.ClusterWide,
 	}}
 	maps.Copy(next.texts, s.state.texts)
+	own := byFile(s.state.inv)
+	maps.Copy(next.texts, texts)
+	names, again := s.touched(texts, own)
 	for _, o := range s.state.inv.Objects {
-		if _, changed := texts[o.Origin.File]; !changed || o.Origin.Kind != inventory.FromManifest {
+		_, changed := texts[o.Origin.File]
+		if manifest := o.Origin.Kind == inventory.FromManifest; manifest && !changed || !manifest && !again[o.Origin.Root] {
 			next.inv.Add(o)
 		}
 	}
-	own := byFile(s.state.inv)
-	maps.Copy(next.texts, texts)
-	names := slices.Sorted(maps.Keys(texts))
+	for _, dir := range slices.Sorted(maps.Keys(again)) {
+		objects, err := s.build(dir, next.texts)
+		if err != nil {
+			return next, err
+		}
+		next.inv.Add(objects...)
+	}
 	objects, errs := make([][]*inventory.Object, len(names)), make([]error, len(names))
 	parallel(len(names), func(i int) { objects[i], errs[i] = s.decode(names[i], texts[names[i]]) })
 	for i, name := range names {
 		if errs[i] == nil && len(objects[i]) != len(own[name])+added[name] {
-			errs[i] = errors.New("it holds another number of objects")
+			errs[i] = errChanged
 		}
 		if errs[i] != nil {
-			return next, fmt.Errorf("read the edited %s: %w", name, errs[i])
+			return next, &strayError{name}
 		}
 		next.inv.Add(objects[i]...)
 	}
 	next.inv.Seal()
+	if err := s.strays(texts, &next, trial); err != nil {
+		return next, err
+	}
 	var err error
 	next.findings, err = s.Judge(next.inv)
 	return next, err

@@ -116,6 +116,12 @@ metadata: {name: web, namespace: shop}
 spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
 `
 
+const (
+	namespace  = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n"
+	deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web, namespace: shop}\nspec:\n  replicas: 12\n  template:\n    spec:\n"
+	quotaOf    = "---\napiVersion: v1\nkind: ResourceQuota\nmetadata:\n  name: quota\n  namespace: shop\nspec:\n  hard:\n    pods: 24\n"
+)
+
 func policyHead(name string) string {
 	return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: " + name + "\n  namespace: shop\nspec:\n"
 }
@@ -237,6 +243,27 @@ func TestFixersMakeTheSmallestEdit(t *testing.T) {
 			want: "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n" + head + "spec:\n  containers: [{name: a}]\n---\napiVersion: v1\nkind: LimitRange\nmetadata:\n  name: defaults\n  namespace: shop\nspec:\n  limits:\n    - type: Container\n      defaultRequest: {cpu: 100m, memory: 128Mi}\n      default: {cpu: 500m, memory: 256Mi}\n",
 		},
 		{
+			name: "an image is pinned by the digest that somebody looked up", control: "image-without-digest",
+			opts: fix.Options{Digests: map[string]string{"shop/web:1.2": "sha256:" + strings.Repeat("0f", 32)}},
+			text: head + "spec:\n  containers:\n  - name: a\n    image: \"shop/web:1.2\" # the shop\n  - name: b\n    image: shop/web:1.3\n",
+			want: head + "spec:\n  containers:\n  - name: a\n    image: \"shop/web:1.2@sha256:" + strings.Repeat("0f", 32) + "\" # the shop\n  - name: b\n    image: shop/web:1.3\n",
+		},
+		{
+			name: "a workload gets an account of its own", control: "default-service-account",
+			text: deployment + "      serviceAccount: default\n      containers: [{name: a}]\n",
+			want: deployment + "      containers: [{name: a}]\n      serviceAccountName: web\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web\n  namespace: shop\nautomountServiceAccountToken: false\n",
+		},
+		{
+			name: "a namespace gets a quota of twice what it takes", control: "resource-quota-missing",
+			text: namespace + deployment + "      containers: [{name: a, resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 1, memory: 1Gi}}}]\n",
+			want: namespace + deployment + "      containers: [{name: a, resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 1, memory: 1Gi}}}]\n" + quotaOf + "    requests.cpu: \"2400m\"\n    requests.memory: \"1536Mi\"\n    limits.cpu: \"24\"\n    limits.memory: \"24Gi\"\n",
+		},
+		{
+			name: "a quota does not bound what a container does not state", control: "resource-quota-missing",
+			text: namespace + deployment + "      containers: [{name: a, resources: {requests: {cpu: 100m}}}]\n",
+			want: namespace + deployment + "      containers: [{name: a, resources: {requests: {cpu: 100m}}}]\n" + quotaOf,
+		},
+		{
 			name: "JSON is edited as JSON", control: "privilege-escalation",
 			text: "{\n  \"apiVersion\": \"v1\", \"kind\": \"Pod\",\n  \"metadata\": {\"name\": \"a\"},\n  \"spec\": {\n    \"containers\": [\n      {\n        \"name\": \"a\"\n      }\n    ]\n  }\n}\n",
 			want: "{\n  \"apiVersion\": \"v1\", \"kind\": \"Pod\",\n  \"metadata\": {\"name\": \"a\"},\n  \"spec\": {\n    \"containers\": [\n      {\n        \"name\": \"a\",\n        \"securityContext\": {\"allowPrivilegeEscalation\": false}\n      }\n    ]\n  }\n}\n",
@@ -272,6 +299,26 @@ func TestEditsThatDoHarmAreNotOffered(t *testing.T) {
 			name: "what is refused beside privileged", control: "privilege-escalation", safety: control.Safe,
 			text: head + "spec:\n  containers:\n  - name: a\n    securityContext: {privileged: true}\n",
 			want: "escalation-with-sys-admin",
+		},
+		{
+			name: "a pod that would need the account before it", control: "default-service-account", safety: control.Review,
+			text: head + "spec:\n  containers: [{name: a}]\n",
+			want: "before the pod",
+		},
+		{
+			name: "an account of the name that is there", control: "default-service-account", safety: control.Review,
+			text: deployment + "      containers: [{name: a}]\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: web, namespace: shop}\n",
+			want: "already",
+		},
+		{
+			name: "an account that rights were given to", control: "default-service-account", safety: control.Review,
+			text: deployment + "      containers: [{name: a}]\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: b, namespace: shop}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}\nsubjects: [{kind: ServiceAccount, name: default, namespace: shop}]\n",
+			want: "gives rights",
+		},
+		{
+			name: "a quota for what is not among the input", control: "resource-quota-missing", safety: control.Review,
+			text: deployment + "      containers: [{name: a}]\n",
+			want: "not among the files",
 		},
 		{
 			name: "a user that nobody named", control: "run-as-root-user", safety: control.Review,
@@ -371,15 +418,28 @@ func TestObjectsThatAreNotWrittenThemselvesAreRefused(t *testing.T) {
 func TestAFileThatHasChangedIsRefused(t *testing.T) {
 	t.Parallel()
 	text := head + "spec:\n  containers: [{name: a}]\n"
-	opts := fix.Options{Safety: control.Safe, Selected: map[string]bool{"privilege-escalation": true}, Limits: decode.DefaultLimits()}
-	opts.Judge, opts.Controls = judge(t)
-	opts.Texts = map[string][]byte{"a.yaml": []byte("# new\n" + text)}
-	res, err := fix.Run(load(t, map[string]string{"a.yaml": text}), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(res.Texts) > 0 || len(res.Refused) != 1 || !strings.Contains(res.Refused[0].Reason, "changed") {
-		t.Errorf("refused %v, texts %s", res.Refused, res.Texts)
+	for name, now := range map[string]string{
+		"a line is new in front":             "# new\n" + text,
+		"another field is new":               text + "  hostIPC: true\n",
+		"another field has changed":          strings.Replace(text, "namespace: shop", "namespace: shed", 1),
+		"an object has come":                 text + "---\n" + head,
+		"what is edited has another content": strings.Replace(text, "{name: a}]", "{name: b}]", 1),
+		"it is no object any more":           "\n\na: 1\n",
+		"it is empty":                        "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			opts := fix.Options{Safety: control.Safe, Selected: map[string]bool{"privilege-escalation": true}, Limits: decode.DefaultLimits()}
+			opts.Judge, opts.Controls = judge(t)
+			opts.Texts = map[string][]byte{"a.yaml": []byte(now), "b.yaml": []byte(text)}
+			res, err := fix.Run(load(t, map[string]string{"a.yaml": text, "b.yaml": text}), opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(res.Texts) != 1 || res.Texts["b.yaml"] == nil || len(res.Refused) != 1 || !strings.Contains(res.Refused[0].Reason, "changed") {
+				t.Errorf("refused %v, texts %s", res.Refused, res.Texts)
+			}
+		})
 	}
 }
 
@@ -458,4 +518,19 @@ func examples(t *testing.T) map[string]string {
 		t.Fatal(fmt.Errorf("only %d files of the examples were found", len(out)))
 	}
 	return out
+}
+
+func TestImagesArePinnedOnlyOnRequestAndByAKnownDigest(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{"a.yaml": head + "spec:\n  containers:\n  - name: a\n    image: a:1\n  - name: b\n    image: b:1\n"}
+	known := map[string]string{"a:1": "sha256:" + strings.Repeat("0f", 32)}
+	if res := fixed(t, files, fix.Options{Safety: control.Safe, Digests: known}, "image-without-digest"); len(res.Edits) > 0 || res.Bolder != 1 || len(res.Manual) != 1 {
+		t.Errorf("safe: edits %v, %d with a review, by hand %v", res.Edits, res.Bolder, res.Manual)
+	}
+	if res := fixed(t, files, fix.Options{Safety: control.Review}, "image-without-digest"); len(res.Edits) > 0 || res.Bolder != 0 || len(res.Manual) != 2 {
+		t.Errorf("without digests: edits %v, %d with a review, by hand %v", res.Edits, res.Bolder, res.Manual)
+	}
+	if res := fixed(t, files, fix.Options{Safety: control.Review, Digests: known}, "image-without-digest"); len(res.Edits) != 1 || res.Edits[0].Safety != "review" {
+		t.Errorf("review: edits %v", res.Edits)
+	}
 }

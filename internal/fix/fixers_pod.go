@@ -204,3 +204,20 @@ func namespaceLevel(s *site) ([]edit.Change, error) {
 	}
 	return s.set(inventory.Join("metadata.labels", enforce), text(level)), nil
 }
+
+// pinned is the control of images that are named by a tag.
+const pinned = "image-without-digest"
+
+// digest adds the digest of the image where it is known. The tag stays, for
+// people to read.
+func digest(s *site) ([]edit.Change, error) {
+	if s.container == nil {
+		return nil, nil
+	}
+	image := s.container.Node.Get("image").Str()
+	known := s.Digests[image]
+	if known == "" || strings.Contains(image, "@") {
+		return nil, nil
+	}
+	return s.set(s.path("image"), text(image+"@"+known)), nil
+}

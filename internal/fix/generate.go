@@ -20,9 +20,11 @@ type document struct{ name, text string }
 
 // generators are the findings that new objects answer, by control.
 var generators = map[string]generator{
-	"default-deny-ingress": denyIngress,
-	"default-deny-egress":  denyEgress,
-	"limit-range-missing":  limitRange,
+	"default-deny-ingress":    denyIngress,
+	"default-deny-egress":     denyEgress,
+	"limit-range-missing":     limitRange,
+	"resource-quota-missing":  quota,
+	"default-service-account": ownAccount,
 }
 
 var errNamespace = errors.New("the Namespace is not among the files, so there is no place for a policy of it: name the folder with its manifest, too")

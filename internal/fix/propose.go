@@ -29,13 +29,21 @@ type proposal struct {
 	phase  int
 	// object is the key of the object it edits.
 	object objectKey
-	keys   []string
+	safety control.Safety
+	// target is the file whose text changes: that of the object, unless it is
+	// made from something else. Then root is the folder to be built again, and
+	// values are the changes to a values file.
+	target, root string
+	values       []edit.Change
+	keys         []string
 }
 
 // objectKey names an object over all rounds: edits make and remove none.
 type objectKey struct {
 	file  string
 	index int
+	// root tells objects apart that several kustomizations make of one file.
+	root string
 }
 
 // site is where a finding stands.
@@ -65,7 +73,7 @@ const (
 )
 
 func findingKey(f *finding.Finding, k objectKey) string {
-	return fmt.Sprintf("%s %s %d %s %s", f.Control, k.file, k.index, f.Path, f.Message)
+	return fmt.Sprintf("%s %s %d %s %s", f.Control, k.root+" "+k.file, k.index, f.Path, f.Message)
 }
 
 // propose works out the edits of the first phase that has any.
@@ -80,7 +88,7 @@ func (s *session) propose() []*proposal {
 		}
 		k := keys[f.Object]
 		key := findingKey(f, k)
-		if s.rejected[key] != "" {
+		if s.rejected[key] != "" || s.declined[key] {
 			continue
 		}
 		p, err := s.proposal(f, k)
@@ -120,12 +128,15 @@ func describeChanges(changes []edit.Change) string {
 	return b.String()
 }
 
-func (s *session) objectKeys() map[*inventory.Object]objectKey {
-	out := make(map[*inventory.Object]objectKey)
-	count := make(map[string]int)
-	for _, o := range s.state.inv.Objects {
-		out[o] = objectKey{o.Origin.File, count[o.Origin.File]}
-		count[o.Origin.File]++
+func (s *session) objectKeys() map[*inventory.Object]objectKey { return objectKeys(s.state.inv) }
+
+func objectKeys(inv *inventory.Inventory) map[*inventory.Object]objectKey {
+	out := make(map[*inventory.Object]objectKey, len(inv.Objects))
+	count := make(map[objectKey]int)
+	for _, o := range inv.Objects {
+		k := objectKey{file: o.Origin.File, root: o.Origin.Root}
+		out[o] = objectKey{k.file, count[k], k.root}
+		count[k]++
 	}
 	return out
 }
@@ -137,7 +148,17 @@ func (s *session) wanted(f *finding.Finding) bool {
 }
 
 func (s *session) bold(c *control.Control) bool {
-	return c.Fix.Safety == control.Safe || c.Fix.Safety == control.Review && s.Safety == control.Review
+	safety := s.safety(c)
+	return safety == control.Safe || safety == control.Review && s.Safety == control.Review
+}
+
+// safety is that of the edits of a control. To name an image by a digest is left
+// to a person until the digest is known.
+func (s *session) safety(c *control.Control) control.Safety {
+	if c.ID == pinned && len(s.Digests) > 0 {
+		return control.Review
+	}
+	return c.Fix.Safety
 }
 
 // has tells whether a control has edits at all.
@@ -160,24 +181,29 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	var err error
 	if generate := generators[c.ID]; generate != nil {
 		documents, err = generate(at)
-	} else {
+	}
+	if fixers[c.ID] != nil && err == nil || generators[c.ID] == nil {
 		changes, err = at.changes()
 	}
 	if err != nil || len(changes)+len(documents) == 0 {
 		return nil, err
+	}
+	p := &proposal{finding: f.Placed(), control: c, changes: changes, documents: documents, clears: 1, phase: phaseSettings, object: k, safety: s.safety(c), target: f.Object.Origin.File}
+	switch {
+	case c.Chapter == "phantom":
+		p.phase = phaseForm
+	case strings.HasPrefix(c.ID, "pod-security-level-"), len(documents) > 0:
+		p.phase = phaseNamespace
+	}
+	if kind := f.Object.Origin.Kind; kind == inventory.FromHelm || kind == inventory.FromKustomize {
+		p.target = ""
+		return s.through(p, f.Object)
 	}
 	if err := s.editable(f.Object); err != nil {
 		return nil, err
 	}
 	for i := range changes {
 		changes[i].Object = edit.Place{Line: f.Object.Root.Line, Column: f.Object.Root.Column}
-	}
-	p := &proposal{finding: f.Placed(), control: c, changes: changes, documents: documents, clears: 1, phase: phaseSettings, object: k}
-	switch {
-	case c.Chapter == "phantom":
-		p.phase = phaseForm
-	case strings.HasPrefix(c.ID, "pod-security-level-"), len(documents) > 0:
-		p.phase = phaseNamespace
 	}
 	return p, nil
 }

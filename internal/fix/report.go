@@ -11,6 +11,27 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
+// edits describes a proposal. That of an object which is made from something
+// else is described where it is made.
+func (s *session) edits(p *proposal, original func(int32) int32) []Edit {
+	out := p.edits(original)
+	if p.root == "" {
+		return out
+	}
+	for i := range out {
+		out[i].File = p.target
+		if len(p.values) > 0 {
+			out[i].Path, out[i].Line = p.values[i].Path, original(lineIn(s.state.texts[p.target], p.values[i].Path))
+			continue
+		}
+		out[i].Line = 1
+		if file := s.patchNames[p.object]; file != "" {
+			out[i].File = file
+		}
+	}
+	return out
+}
+
 // edits describes a proposal, one edit for each field it changes.
 func (p *proposal) edits(original func(int32) int32) []Edit {
 	f := &p.finding
@@ -18,7 +39,7 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 	for _, c := range p.changes {
 		near, exact := f.Object.Root.Nearest(c.Path)
 		e := Edit{
-			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.control.Fix.Safety), Why: strings.TrimSpace(p.control.Fix.Text),
+			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.safety), Why: strings.TrimSpace(p.control.Fix.Text),
 			File: p.object.file, Line: original(near.Line), Object: f.Object.Ref(), Container: f.Container, Path: c.Path,
 		}
 		if exact {
@@ -37,7 +58,7 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 	}
 	for _, d := range p.documents {
 		out = append(out, Edit{
-			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.control.Fix.Safety), Why: strings.TrimSpace(p.control.Fix.Text),
+			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.safety), Why: strings.TrimSpace(p.control.Fix.Text),
 			File: p.object.file, Line: original(f.Object.Root.Line), Object: f.Object.Ref(), After: "added " + d.name,
 		})
 	}
@@ -93,9 +114,9 @@ func (s *session) report() {
 		at := Refusal{Control: c.ID, File: loc.File, Line: lines[loc.File](loc.Line), Object: f.Ref(), Path: f.Path, Reason: strings.TrimSpace(c.Fix.Text)}
 		switch why := s.why(f, keys); {
 		case why != "":
-			at.Reason = why
+			at.Reason = why + s.answered(f)
 			r.Refused = append(r.Refused, at)
-		case has(c) && !s.bold(c):
+		case has(c) && !s.bold(c) && s.known(f):
 			r.Bolder++
 		default:
 			r.Manual = append(r.Manual, at)
@@ -107,5 +128,15 @@ func (s *session) why(f *finding.Finding, keys map[*inventory.Object]objectKey) 
 	if f.Object == nil {
 		return ""
 	}
-	return s.rejected[findingKey(f, keys[f.Object])]
+	key := findingKey(f, keys[f.Object])
+	if s.declined[key] {
+		return declined
+	}
+	return s.rejected[key]
+}
+
+// known tells whether there would be an edit, were it asked for: without its
+// digest no image can be pinned.
+func (s *session) known(f *finding.Finding) bool {
+	return f.Control != pinned || f.Object != nil && s.Digests[f.Object.Root.At(f.Path).Str()] != ""
 }

@@ -34,6 +34,13 @@ func (s *session) round(proposals []*proposal) error {
 		return nil
 	}
 	trial, next, err := s.try(proposals)
+	if bad, ok := errors.AsType[*buildError](err); ok {
+		return s.unbuilt(trial, bad)
+	}
+	if stray, ok := errors.AsType[*strayError](err); ok {
+		s.Locked[stray.file] = errChanged.Error()
+		return s.round(s.refresh(proposals))
+	}
 	if err != nil || len(trial) == 0 {
 		return err
 	}
@@ -41,8 +48,7 @@ func (s *session) round(proposals []*proposal) error {
 	harm := s.worse(trial, next)
 	switch {
 	case len(harm) == 0:
-		s.accept(trial, next)
-		return nil
+		return s.offer(trial, next)
 	case len(trial) == 1:
 		s.reject(trial, harm.any())
 		return nil
@@ -53,6 +59,43 @@ func (s *session) round(proposals []*proposal) error {
 		}
 	}
 	return nil
+}
+
+// offer makes edits that are proven, unless a person wants only some of them:
+// these are then proven by themselves.
+func (s *session) offer(trial []*proposal, next state) error {
+	wanted, err := s.ask(trial)
+	if err != nil {
+		return err
+	}
+	if len(wanted) == len(trial) {
+		s.accept(trial, next)
+		return nil
+	}
+	return s.round(s.refresh(wanted))
+}
+
+// unbuilt looks for the edits with which a chart or kustomization can't be
+// built again.
+func (s *session) unbuilt(trial []*proposal, bad *buildError) error {
+	plain := slices.DeleteFunc(slices.Clone(trial), func(p *proposal) bool { return p.root != "" })
+	rooted := slices.DeleteFunc(slices.Clone(trial), func(p *proposal) bool { return p.root == "" })
+	s.judged++
+	if len(trial) == 1 {
+		s.reject(trial, bad.Error())
+		return nil
+	}
+	if len(plain) > 0 {
+		if err := s.round(s.refresh(plain)); err != nil {
+			return err
+		}
+		return s.round(s.refresh(rooted))
+	}
+	half := len(rooted) / 2 //nolint:mnd // a half
+	if err := s.round(s.refresh(rooted[:half])); err != nil {
+		return err
+	}
+	return s.round(s.refresh(rooted[half:]))
 }
 
 // parts cuts edits that do harm together into smaller sets: those of objects
@@ -152,19 +195,31 @@ func (s *session) reject(proposals []*proposal, why string) {
 func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 	files := make(map[string][]*proposal)
 	for _, p := range proposals {
-		files[p.object.file] = append(files[p.object.file], p)
+		files[p.target] = append(files[p.target], p)
 	}
 	texts := make(map[string][]byte)
 	kept := make(map[*proposal]bool)
 	names := slices.Sorted(maps.Keys(files))
 	done := make([]applied, len(names))
-	parallel(len(names), func(i int) { done[i] = apply(s.state.texts[names[i]], files[names[i]]) })
+	plain := make([]string, 0, len(names))
+	for i, name := range names {
+		if files[name][0].root != "" {
+			done[i] = s.applyRoot(name, files[name])
+			continue
+		}
+		plain = append(plain, name)
+	}
+	parallel(len(plain), func(i int) {
+		at, _ := slices.BinarySearch(names, plain[i])
+		done[at] = apply(s.state.texts[plain[i]], files[plain[i]])
+	})
 	for i, name := range names {
 		for p, why := range done[i].refused {
 			s.reject([]*proposal{p}, why)
 		}
-		if len(done[i].made) > 0 && !bytes.Equal(done[i].text, s.state.texts[name]) {
+		if len(done[i].made) > 0 && (len(done[i].more) > 0 || !bytes.Equal(done[i].text, s.state.texts[name])) {
 			texts[name] = done[i].text
+			maps.Copy(texts, done[i].more)
 			for _, p := range done[i].made {
 				kept[p] = true
 			}
@@ -174,17 +229,20 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 	if len(made) == 0 {
 		return nil, s.state, nil
 	}
-	added := make(map[string]int)
-	for _, p := range made {
-		added[p.object.file] += len(p.documents)
+	next, err := s.with(texts, made)
+	for _, dir := range slices.Sorted(maps.Keys(s.Roots)) {
+		if err == nil && slices.ContainsFunc(made, func(p *proposal) bool { return p.root == dir }) {
+			err = s.announced(dir, made, (&session{Options: s.Options, state: next}).own(dir))
+		}
 	}
-	next, err := s.with(texts, added)
 	return made, next, err
 }
 
 // applied is a file after edits, and why some were not made.
 type applied struct {
-	text    []byte
+	text []byte
+	// more are other files that come with it.
+	more    map[string][]byte
 	made    []*proposal
 	refused map[*proposal]string
 }
@@ -193,32 +251,46 @@ type applied struct {
 func apply(old []byte, proposals []*proposal) applied {
 	refused := make(map[*proposal]string)
 	for len(proposals) > 0 {
-		var changes []edit.Change
-		var owner []*proposal
-		for _, p := range proposals {
-			for _, c := range p.changes {
-				changes, owner = append(changes, c), append(owner, p)
-			}
-		}
-		text, errs := edit.Apply(old, changes)
-		failed := make(map[*proposal]error)
-		for i, err := range errs {
-			if err != nil && failed[owner[i]] == nil {
-				failed[owner[i]] = err
-			}
-		}
+		text, failed := applyAll(old, proposals)
 		if len(failed) == 0 {
 			return withDocuments(text, proposals, refused)
 		}
 		for p, err := range failed {
 			// What gets into the way of another edit has its turn in a later round.
 			if !errors.Is(err, edit.ErrConflict) || len(proposals) == 1 {
-				refused[p] = err.Error()
+				refused[p] = reason(err)
 			}
 		}
 		proposals = slices.DeleteFunc(proposals, func(p *proposal) bool { return failed[p] != nil })
 	}
 	return applied{refused: refused}
+}
+
+// reason says why the text does not allow an edit.
+func reason(err error) string {
+	if errors.Is(err, edit.ErrNotFound) {
+		err = errChanged
+	}
+	return err.Error()
+}
+
+// applyAll makes all edits of a file, and says which can't be made.
+func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
+	var changes []edit.Change
+	var owner []*proposal
+	for _, p := range proposals {
+		for _, c := range p.changes {
+			changes, owner = append(changes, c), append(owner, p)
+		}
+	}
+	text, errs := edit.Apply(old, changes)
+	failed := make(map[*proposal]error)
+	for i, err := range errs {
+		if err != nil && failed[owner[i]] == nil {
+			failed[owner[i]] = err
+		}
+	}
+	return text, failed
 }
 
 // withDocuments adds the new objects to the text.
@@ -237,7 +309,7 @@ func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]str
 		}
 		text, made = next, append(made, p)
 	}
-	return applied{text, made, refused}
+	return applied{text: text, made: made, refused: refused}
 }
 
 // tally counts what is wrong with an object by one control.
@@ -378,11 +450,14 @@ func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
 func (s *session) accept(trial []*proposal, next state) {
 	lines := make(map[string]func(int32) int32)
 	for _, p := range trial {
-		name := p.object.file
+		name := p.target
+		if p.root != "" {
+			s.patched[p.object] = append(s.patched[p.object], p.changes...)
+		}
 		if lines[name] == nil {
 			lines[name] = backwards(s.Texts[name], s.state.texts[name])
 		}
-		s.result.Edits = append(s.result.Edits, p.edits(lines[name])...)
+		s.result.Edits = append(s.result.Edits, s.edits(p, lines[name])...)
 	}
 	s.state = next
 	// What could not be done before may be possible now.

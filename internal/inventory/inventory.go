@@ -35,6 +35,9 @@ type Inventory struct {
 	// ClusterWide is set when the inventory shows a whole cluster rather than
 	// some files: then what is missing in it is missing indeed.
 	ClusterWide bool
+	// ServerVersion is that of the API server the inventory was read from, such
+	// as v1.36.3; "" for files.
+	ServerVersion string
 
 	byKind map[string][]*Object
 	memo   sync.Map
@@ -91,6 +94,7 @@ func (inv *Inventory) Merge(other *Inventory) {
 	inv.Files += other.Files
 	inv.Bytes += other.Bytes
 	inv.ClusterWide = inv.ClusterWide || other.ClusterWide
+	inv.ServerVersion = cmp.Or(inv.ServerVersion, other.ServerVersion)
 }
 
 // Seal sorts the contents, finds the pod templates and builds the indexes.

@@ -2,6 +2,7 @@ package rbac
 
 import (
 	"encoding/binary"
+	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,56 +11,98 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
+// clusterRole is a ClusterRole as aggregation sees it: one of the inventory,
+// or a default one, which has no object.
+type clusterRole struct {
+	name      string
+	object    *inventory.Object
+	labels    labels.Set
+	selectors []labels.Selector
+	// from are the roles it is made of.
+	from []*clusterRole
+}
+
 // aggregate gives ClusterRoles with an aggregationRule the rules of those they
 // select, as the controller manager does: over and over until nothing changes,
 // since one aggregated role may select another. Cycles end because rules are
 // only ever added, each once. In a manifest the rules that stand beside an
-// aggregationRule are overwritten; in a cluster they are the outcome and stay.
+// aggregationRule are overwritten, and the default roles take part; in a
+// cluster the rules are the outcome and stay.
 func (m *Model) aggregate(keepStored func(*inventory.Object) bool) {
-	type aggregated struct {
-		role    *inventory.Object
-		sources []*inventory.Object
-	}
-	var all []aggregated
-	for _, o := range m.Roles {
-		if o.Kind != "ClusterRole" || o.Root.Find("aggregationRule", "clusterRoleSelectors").Len() == 0 {
+	all := m.clusterRoles()
+	for _, r := range all {
+		if len(r.selectors) == 0 {
 			continue
 		}
-		all = append(all, aggregated{o, m.selected(o)})
-		if !keepStored(o) {
-			m.rules[keyOf(o)] = nil
+		stored := r.object != nil && keepStored(r.object)
+		if !stored {
+			m.setRules(r, nil)
+		}
+		for _, other := range all {
+			if (other.object != nil || !stored) && r.selects(other) {
+				r.from = append(r.from, other)
+			}
 		}
 	}
 	for changed := true; changed; {
 		changed = false
-		for _, a := range all {
-			key := keyOf(a.role)
-			before := len(m.rules[key])
-			for _, source := range a.sources {
-				m.rules[key] = union(m.rules[key], m.rules[keyOf(source)])
+		for _, r := range all {
+			before := len(m.rulesOf(r))
+			for _, source := range r.from {
+				m.setRules(r, union(m.rulesOf(r), m.rulesOf(source)))
 			}
-			changed = changed || len(m.rules[key]) != before
+			changed = changed || len(m.rulesOf(r)) != before
 		}
 	}
 }
 
-// selected are the ClusterRoles that the aggregation rule of a role selects,
-// the role itself left out.
-func (m *Model) selected(role *inventory.Object) []*inventory.Object {
-	var out []*inventory.Object
-	for _, n := range role.Root.Find("aggregationRule", "clusterRoleSelectors").All() {
-		selector, ok := Selector(n)
-		if !ok {
+// selects tells whether an aggregated role takes the rules of another.
+func (r *clusterRole) selects(other *clusterRole) bool {
+	return other.name != r.name && slices.ContainsFunc(r.selectors, func(s labels.Selector) bool { return s.Matches(other.labels) })
+}
+
+// clusterRoles are those of the inventory, and the default ones that it does
+// not hold.
+func (m *Model) clusterRoles() []*clusterRole {
+	var out []*clusterRole
+	for _, o := range m.Roles {
+		if o.Kind != "ClusterRole" {
 			continue
 		}
-		for _, other := range m.Roles {
-			if other.Kind == "ClusterRole" && other.Name != role.Name && !slices.Contains(out, other) &&
-				selector.Matches(labels.Set(other.Labels().StringMap())) {
-				out = append(out, other)
+		r := &clusterRole{name: o.Name, object: o, labels: o.Labels().StringMap()}
+		for _, n := range o.Root.Find("aggregationRule", "clusterRoleSelectors").All() {
+			if selector, ok := Selector(n); ok {
+				r.selectors = append(r.selectors, selector)
 			}
 		}
+		out = append(out, r)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.builtin)) {
+		if _, held := m.rules[roleKey{name: name}]; held {
+			continue
+		}
+		r := &clusterRole{name: name, labels: defaultLabels(name)}
+		if slices.Contains(aggregatedDefaults, name) {
+			r.selectors = []labels.Selector{labels.SelectorFromSet(labels.Set{aggregateTo + name: "true"})}
+		}
+		out = append(out, r)
 	}
 	return out
+}
+
+func (m *Model) rulesOf(r *clusterRole) []*Rule {
+	if r.object == nil {
+		return m.builtin[r.name]
+	}
+	return m.rules[keyOf(r.object)]
+}
+
+func (m *Model) setRules(r *clusterRole, rules []*Rule) {
+	if r.object == nil {
+		m.builtin[r.name] = rules
+		return
+	}
+	m.rules[keyOf(r.object)] = rules
 }
 
 // Selector reads a label selector. An empty one selects everything, an absent

@@ -175,8 +175,8 @@ func build(inv *inventory.Inventory) *Model {
 			m.rules[keyOf(o)] = readRules(o)
 		}
 	}
-	m.aggregate(func(*inventory.Object) bool { return inv.ClusterWide })
 	m.addBuiltin()
+	m.aggregate(func(*inventory.Object) bool { return inv.ClusterWide })
 	for _, kind := range []string{"RoleBinding", "ClusterRoleBinding"} {
 		for _, o := range inv.Kind(kind, Group) {
 			b := readBinding(o)

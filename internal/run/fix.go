@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,8 @@ type FixOptions struct {
 	Writable []string
 	// IngressNamespace is where the ingress controller runs.
 	IngressNamespace string
+	// Ask decides on each edit; nil means that all are wanted.
+	Ask func(fix.Question) (bool, error)
 }
 
 // Fixed is the outcome of [Fix].
@@ -96,9 +99,12 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	if opts.MaxFileSize > 0 {
 		limits.Bytes = opts.MaxFileSize
 	}
+	shop := &workshop{ctx: ctx, input: opts.Input, limits: limits, copies: make(map[string]*replica)}
+	defer shop.close()
+	roots := shop.roots(inv, texts, locked)
 	res, err := fix.Run(inv, fix.Options{
 		Controls: byID(all), Selected: ids(selected), Safety: opts.Safety, Judge: judge,
-		Texts: texts, Locked: locked, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace,
+		Texts: texts, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
 	})
 	if err != nil {
 		return nil, err
@@ -160,21 +166,31 @@ func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[s
 			locked[name] = "a Dockerfile is not edited: change it by hand and build the image anew"
 			continue
 		}
-		info, err := os.Stat(name)
-		var text []byte
-		if err == nil {
-			text, err = os.ReadFile(name)
+		text, why := readText(name)
+		if why != "" {
+			locked[name] = why
+			continue
 		}
-		switch {
-		case err != nil:
-			locked[name] = fmt.Sprintf("the file can't be read any more: %v", err)
-		case info.Mode()&writable == 0:
-			locked[name] = "the file is read-only: make it writable first, or edit what it is generated from"
-		default:
-			texts[name] = text
-		}
+		texts[name] = text
 	}
 	return texts, locked
+}
+
+// readText reads a file that may be edited. The second result says why it must
+// not be.
+func readText(name string) ([]byte, string) {
+	info, err := os.Stat(name)
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(name)
+	}
+	switch {
+	case err != nil:
+		return nil, fmt.Sprintf("the file can't be read any more: %v", err)
+	case info.Mode()&writable == 0:
+		return text, "the file is read-only: make it writable first, or edit what it is generated from"
+	}
+	return text, ""
 }
 
 // ErrStdin is returned for an attempt to write to standard input.
@@ -193,18 +209,23 @@ func (f *Fixed) Write() error {
 		if name == "-" {
 			return ErrStdin
 		}
-		p, err := prepare(name, f.Texts[name])
+		_, known := f.Originals[name]
+		p, err := prepare(name, f.Texts[name], !known)
 		if err != nil {
 			return fmt.Errorf("write %s: %w; nothing was written", name, err)
 		}
 		ready = append(ready, p)
 	}
 	for _, p := range ready {
+		original, known := f.Originals[p.name]
 		now, err := os.ReadFile(p.target)
+		if !known && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("read %s again: %w; nothing was written", p.name, err)
 		}
-		if !bytes.Equal(now, f.Originals[p.name]) {
+		if !known || !bytes.Equal(now, original) {
 			return fmt.Errorf("%s has changed meanwhile; nothing was written, run fix again", p.name)
 		}
 	}
@@ -228,19 +249,28 @@ func sortedKeys(m map[string][]byte) []string {
 // pending is a new text on disk, beside the file it will replace.
 type pending struct{ name, target, temporary string }
 
+// newMode is that of files that are added, as editors give it.
+const newMode = 0o644
+
 // prepare writes a text beside the file, with the mode of that. A link stays a
 // link: the file it leads to is replaced.
-func prepare(name string, text []byte) (*pending, error) {
-	target, err := filepath.EvalSymlinks(name)
-	if err != nil {
-		return nil, err
+func prepare(name string, text []byte, isNew bool) (*pending, error) { //nolint:revive // a property of the file
+	target, mode := name, fs.FileMode(newMode)
+	if _, err := os.Lstat(name); isNew && err == nil {
+		return nil, errors.New("there is a file of that name by now; run fix again")
 	}
-	info, err := os.Stat(target)
-	if err != nil {
-		return nil, err
-	}
-	if info.Mode()&writable == 0 {
-		return nil, errors.New("the file is read-only")
+	if !isNew {
+		var err error
+		if target, err = filepath.EvalSymlinks(name); err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(target)
+		if err != nil {
+			return nil, err
+		}
+		if mode = info.Mode(); mode&writable == 0 {
+			return nil, errors.New("the file is read-only")
+		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(target), ".redoubt-*")
 	if err != nil {
@@ -248,7 +278,7 @@ func prepare(name string, text []byte) (*pending, error) {
 	}
 	p := &pending{name: name, target: target, temporary: f.Name()}
 	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(info.Mode().Perm()), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(mode.Perm()), f.Sync(), f.Close())
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(p.temporary))
 	}

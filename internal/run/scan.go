@@ -38,6 +38,9 @@ type ScanOptions struct {
 	Now time.Time
 	// Version is that of the program.
 	Version string
+
+	// live is read instead of files, if set.
+	live *live
 }
 
 // Input says what to read.
@@ -88,9 +91,10 @@ func (e *BrokenInputError) Error() string {
 // going, it returns a [BrokenInputError] beside the report of the rest.
 func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 	started := opts.Now
-	if len(opts.Paths) == 0 {
-		opts.Paths = []string{"."}
+	if opts.live == nil && slices.ContainsFunc(opts.Paths, isSnapshot) {
+		return scanSnapshot(ctx, opts)
 	}
+	readAll := opts.source()
 	minor, err := control.ParseMinor(opts.KubernetesVersion)
 	if err != nil {
 		return nil, fmt.Errorf("--kubernetes-version: %w", err)
@@ -108,7 +112,7 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		selected, compiled, err = compileControls(opts.Selection, opts.OwnControls, minor)
 		return err
 	})
-	inv, readErr := read(ctx, opts.Input)
+	inv, readErr := readAll(ctx)
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -122,7 +126,7 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		opts.Sized(inv.Bytes)
 	}
 	inv.Seal()
-	inv.ImageUsers = settings.imageUsers(inv)
+	settings.addImageUsers(inv)
 	if opts.Progress != nil {
 		opts.Progress("judging objects", len(inv.Objects), 0)
 	}
@@ -135,16 +139,16 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	res.Findings = settings.apply(res.Findings, inv, selected, opts.Now)
+	res.Findings = settings.apply(unjudged(res.Findings, inv, selected), inv, selected, opts.Now)
 	templates := countTemplates(inv)
 	inv.Forget()
-	rep := makeReport(inv, selected, res)
+	rep := nameControls(makeReport(inv, selected, res), inv, selected)
 	rep.Scan.PodTemplates = templates
 	if settings.baseline != nil {
 		countNew(rep)
 	}
 	rep.PodSecurity = levels
-	rep.Scan.Version, rep.Scan.Sources = opts.Version, slices.Sorted(slices.Values(opts.Paths))
+	rep.Scan.Version, rep.Scan.Sources = opts.Version, opts.sources()
 	if opts.Excerpts {
 		addExcerpts(rep)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -108,13 +109,28 @@ func (s settings) imageUsers(inv *inventory.Inventory) map[string]string {
 			for i := range t.Containers {
 				image := t.Containers[i].Node.Get("image").Str()
 				for _, known := range s.config.Images {
-					if ok, err := path.Match(known.Image, image); ok && err == nil {
+					if ok, err := path.Match(known.Image, image); ok && err == nil && known.User != waiver.NoUser {
 						out[image] = strconv.FormatInt(known.User, 10)
 					}
 				}
 			}
 		}
 	}
+	return out
+}
+
+// digests are those of the images that the configuration knows. An image with
+// two digests is ambiguous and left out.
+func (s settings) digests() map[string]string {
+	out := make(map[string]string)
+	for _, known := range s.config.Images {
+		if old, twice := out[known.Image]; twice && old != known.Digest && known.Digest != "" {
+			out[known.Image] = ""
+		} else if known.Digest != "" {
+			out[known.Image] = known.Digest
+		}
+	}
+	maps.DeleteFunc(out, func(_, digest string) bool { return digest == "" })
 	return out
 }
 

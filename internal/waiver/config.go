@@ -20,7 +20,8 @@ type Config struct {
 	Waivers []Entry
 	// Exclude are globs of files that are not read.
 	Exclude []string
-	// Images says which user an image runs as, where somebody looked it up.
+	// Images says which user an image runs as and what its digest is, where
+	// somebody looked it up.
 	Images []Image
 }
 
@@ -53,13 +54,19 @@ type Selector struct {
 	Labels map[string]string
 }
 
-// Image is the user of an image.
+// Image is what somebody looked up of an image.
 type Image struct {
-	// Image is a glob of the name in manifests.
+	// Image is a glob of the name in manifests; with a digest it is the name
+	// itself.
 	Image string
-	// User is numeric.
+	// User is numeric, [NoUser] if it was not looked up.
 	User int64
+	// Digest is sha256: or sha512: and the digits, "" if it was not looked up.
+	Digest string
 }
+
+// NoUser stands for a user that was not looked up.
+const NoUser = -1
 
 // matches tells whether a finding is about something the selector names.
 func (s *Selector) matches(f *finding.Finding) bool {

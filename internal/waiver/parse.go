@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -230,8 +231,11 @@ func (p *parser) selector(n *inventory.Node) Selector {
 	return s
 }
 
+// digestForm is how the digest of an image is written.
+var digestForm = regexp.MustCompile(`^sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})$`)
+
 func (p *parser) image(n *inventory.Node) Image {
-	var i Image
+	i := Image{User: NoUser}
 	p.fields(n, "an image", map[string]func(*inventory.Node){
 		"image": func(n *inventory.Node) { i.Image = p.pattern(n, "image") },
 		"user": func(n *inventory.Node) {
@@ -241,11 +245,22 @@ func (p *parser) image(n *inventory.Node) Image {
 			}
 			i.User = user
 		},
+		"digest": func(n *inventory.Node) {
+			if i.Digest = n.Str(); !digestForm.MatchString(i.Digest) {
+				p.fail(p.line(n), "digest is %s: want sha256: and 64 hexadecimal digits in small letters", p.describe(n))
+			}
+		},
 	})
-	for _, field := range []string{"image", "user"} {
-		if n.Kind == inventory.Map && n.Get(field) == nil {
-			p.fail(p.line(n), "the image has no %s: both image and user are needed", field)
-		}
+	switch {
+	case n.Kind != inventory.Map:
+	case n.Get("image") == nil:
+		p.fail(p.line(n), "the image has no image: say which one is meant")
+	case n.Get("user") == nil && n.Get("digest") == nil:
+		p.fail(p.line(n), "the image has no user and no digest: at least one is needed")
+	case n.Get("digest") != nil && strings.ContainsAny(i.Image, "*?[\\"):
+		p.fail(p.line(n), "the image %q is a glob: a digest belongs to one image, so name it as manifests do", i.Image)
+	case n.Get("digest") != nil && strings.Contains(i.Image, "@"):
+		p.fail(p.line(n), "the image %q has a digest already", i.Image)
 	}
 	return i
 }

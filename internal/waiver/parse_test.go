@@ -24,7 +24,10 @@ waivers:
 exclude: [testdata, "*.tmp.yaml"]
 images:
   - {image: "shop/*", user: 10001}
+  - {image: "shop/web:1.2", digest: "` + digest + `"}
 `
+
+const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 func TestParseConfigReadsEveryField(t *testing.T) {
 	t.Parallel()
@@ -38,7 +41,7 @@ func TestParseConfigReadsEveryField(t *testing.T) {
 			{Control: "*-probe"},
 		},
 		Exclude: []string{"testdata", "*.tmp.yaml"},
-		Images:  []waiver.Image{{Image: "shop/*", User: 10001}},
+		Images:  []waiver.Image{{Image: "shop/*", User: 10001}, {Image: "shop/web:1.2", User: waiver.NoUser, Digest: digest}},
 	}
 	for name, text := range map[string]string{
 		"as it is":                      full,
@@ -74,6 +77,7 @@ func TestParseConfigTakes(t *testing.T) {
 		"an anchor":                          "version: 1\nwaivers:\n- &a {control: x, reason: r}\n- {<<: *a, control: z}\n",
 		"an expiry in quotes":                "version: 1\nwaivers:\n- {control: x, expires: \"2028-02-29\"}\n",
 		"a label with an empty value":        "version: 1\nwaivers:\n- {control: x, object: {labels: {a: \"\"}}}\n",
+		"a user and a digest":                "version: 1\nimages:\n- {image: x, user: 1, digest: \"" + digest + "\"}\n",
 		"user 0":                             "version: 1\nimages:\n- {image: x, user: 0}\n",
 		"a comment with a marker in it only": "version: 1 # ---\n",
 	} {
@@ -130,7 +134,13 @@ func TestParseConfigRefuses(t *testing.T) {
 		"a carriage return that hides a field":            {"version: 1\rwaivers: []\n", []string{"r.yaml:"}},
 		"a field of the shell it is read in":              {"version: 1\u2028kind: List\u2028items: []\n", []string{"r.yaml:"}},
 		"a null byte":                                     {"version: 1\x00", []string{"r.yaml: the file is binary"}},
-		"an image without user, which would read as root": {"version: 1\nimages:\n- image: x\n", []string{"r.yaml:3: the image has no user"}},
+		"an image without user, which would read as root": {"version: 1\nimages:\n- image: x\n", []string{"r.yaml:3: the image has no user and no digest"}},
+		"an image without name":                           {"version: 1\nimages:\n- user: 1\n", []string{"r.yaml:3: the image has no image"}},
+		"a digest that is too short":                      {"version: 1\nimages:\n- {image: x, digest: \"sha256:0123\"}\n", []string{`r.yaml:3: digest is "sha256:0123"`}},
+		"a digest in capitals":                            {"version: 1\nimages:\n- {image: x, digest: \"" + strings.ToUpper(digest) + "\"}\n", []string{"r.yaml:3: digest is"}},
+		"a digest that is empty":                          {"version: 1\nimages:\n- {image: x, digest: }\n", []string{"r.yaml:3: digest is empty"}},
+		"a digest of a glob":                              {"version: 1\nimages:\n- {image: \"x/*\", digest: \"" + digest + "\"}\n", []string{`r.yaml:3: the image "x/*" is a glob`}},
+		"a digest of an image that has one":               {"version: 1\nimages:\n- {image: \"x@" + digest + "\", digest: \"" + digest + "\"}\n", []string{"has a digest already"}},
 		"a user that is a name":                           {"version: 1\nimages:\n- {image: x, user: nobody}\n", []string{`r.yaml:3: user is "nobody"`}},
 		"a user below zero":                               {"version: 1\nimages:\n- {image: x, user: -1}\n", []string{"r.yaml:3: user is -1"}},
 		"an empty exclude, which would match all":         {"version: 1\nexclude: [\"\"]\n", []string{`r.yaml:2: a glob of exclude is ""`}},

@@ -40,6 +40,8 @@ func judgeToken(inv *inventory.Inventory, accounts map[[2]string]*inventory.Obje
 		}
 	case account != nil && account.Root.Get("automountServiceAccountToken").False():
 		f.Verdict = finding.Pass
+	case account == nil && inv.ClusterWide && accountsMissing(inv):
+		f.Message = "the service accounts could not be read, so it can't be told whether " + name + " switches automounting off; grant list on serviceaccounts"
 	case account == nil && name != "default" && !inv.ClusterWide:
 		f.Message = "service account " + name + " is not among the files, so it can't be told whether it switches automounting off; add it, or set automountServiceAccountToken on the pod"
 	default:
@@ -47,4 +49,9 @@ func judgeToken(inv *inventory.Inventory, accounts map[[2]string]*inventory.Obje
 		f.Message = mounted + name + " is mounted: neither the pod nor the account sets automountServiceAccountToken to false"
 	}
 	return f
+}
+
+func accountsMissing(inv *inventory.Inventory) bool {
+	_, missing := inv.GapFor("ServiceAccount")
+	return missing
 }

@@ -200,6 +200,9 @@ func danglingSubject(inv *inventory.Inventory, report func(finding.Finding)) {
 	}
 	_, missing := inv.GapFor("ServiceAccount")
 	for _, b := range rbac.Of(inv).Bindings {
+		if defaultObject(b.Object) {
+			continue // the accounts of controllers come when they start
+		}
 		for i, s := range b.Subjects {
 			if s.Kind != "ServiceAccount" {
 				continue

@@ -1,0 +1,32 @@
+package step
+
+import (
+	"github.com/redoubt-k8s/redoubt/internal/blast"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+var unknownRole = &blast.Step{
+	ID:    "unknown-role",
+	Title: "may do what a role allows that is not among the input",
+	Needs: "A binding names a role of which nothing is known.",
+	Gives: "What the role allows: add it to the input, or read the cluster.",
+	MITRE: []string{"T1078"}, Difficulty: blast.Trivial,
+	Control: "dangling-role", Fix: "add the role, or remove the binding", Effort: 1,
+	World: func(f *blast.Facts, emit blast.Emit) {
+		for _, b := range f.RBAC.Bindings {
+			if !b.Unresolved() || b.RoleName == "" {
+				continue
+			}
+			for i, s := range b.Subjects {
+				if s.Name == "" || s.Kind == "ServiceAccount" && s.Namespace == "" {
+					continue
+				}
+				emit(blast.Move{
+					From: f.SubjectVertex(s), To: f.Outcome(b.Namespace, "whatever "+b.RoleKind+" "+b.RoleName+" allows"),
+					Object: b.Object, Path: inventory.JoinIndex("subjects", i),
+					Possible: true, Why: "the role is not among the input",
+				})
+			}
+		}
+	},
+}

@@ -1,0 +1,342 @@
+// Package jsontree turns JSON that a machine wrote, such as an answer of an API
+// server, into trees. They have no positions, and equal short texts share their
+// memory. It does no I/O and judges nothing.
+package jsontree
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+)
+
+// maxDepth is the greatest nesting of values. The API server allows less.
+const maxDepth = 200
+
+// Parser reads JSON values. It keeps the texts it has met, so that those which
+// repeat are stored once. The zero value is ready; it is for one goroutine.
+type Parser struct {
+	// Opaque are keys whose values are not read. The function is given such a
+	// value as it stands, and says what to keep of it as a text; nothing means
+	// that the entry is left out.
+	Opaque map[string]func(raw []byte) string
+
+	known map[string]string
+	bytes int
+	// stack holds the items of the maps and lists that are open.
+	stack []inventory.Node
+
+	data []byte
+	at   int
+}
+
+// The bounds of what a parser remembers.
+const (
+	maxInterned = 64
+	maxKnown    = 8 << 20
+)
+
+// ErrSyntax means that the text is no JSON value.
+var ErrSyntax = errors.New("invalid JSON")
+
+// Parse reads one value that is all of data. Of keys that repeat the last
+// counts.
+func (p *Parser) Parse(data []byte) (*inventory.Node, error) {
+	p.data, p.at, p.stack = data, 0, p.stack[:0]
+	root := new(inventory.Node)
+	err := p.value(root, 0)
+	if err == nil {
+		if p.blank(); p.at < len(data) {
+			err = p.fail("text after the value")
+		}
+	}
+	p.data = nil
+	if err != nil {
+		return nil, err
+	}
+	return root, nil
+}
+
+func (p *Parser) fail(what string) error {
+	return fmt.Errorf("%w at byte %d: %s", ErrSyntax, p.at, what)
+}
+
+func (p *Parser) blank() {
+	for p.at < len(p.data) {
+		switch p.data[p.at] {
+		case ' ', '\t', '\r', '\n':
+			p.at++
+		default:
+			return
+		}
+	}
+}
+
+// next skips blanks and returns the byte at hand, 0 at the end.
+func (p *Parser) next() byte {
+	p.blank()
+	if p.at >= len(p.data) {
+		return 0
+	}
+	return p.data[p.at]
+}
+
+func (p *Parser) value(to *inventory.Node, depth int) error {
+	if depth > maxDepth {
+		return p.fail(fmt.Sprintf("nested deeper than %d", maxDepth))
+	}
+	switch c := p.next(); {
+	case c == '{':
+		return p.object(to, depth)
+	case c == '[':
+		return p.array(to, depth)
+	case c == '"':
+		text, err := p.text()
+		to.Kind, to.Text = inventory.String, text
+		return err
+	case c == '-' || c >= '0' && c <= '9':
+		return p.number(to)
+	default:
+		return p.word(to)
+	}
+}
+
+func (p *Parser) word(to *inventory.Node) error {
+	for _, w := range []struct {
+		text string
+		node inventory.Node
+	}{
+		{"null", inventory.Node{Kind: inventory.Null}},
+		{"true", inventory.Node{Kind: inventory.Bool, Text: "true"}},
+		{"false", inventory.Node{Kind: inventory.Bool, Text: "false"}},
+	} {
+		if end := p.at + len(w.text); end <= len(p.data) && string(p.data[p.at:end]) == w.text {
+			p.at = end
+			to.Kind, to.Text = w.node.Kind, w.node.Text
+			return nil
+		}
+	}
+	if p.at >= len(p.data) {
+		return p.fail("it ends in the middle of a value")
+	}
+	return p.fail("no value starts like this")
+}
+
+func (p *Parser) number(to *inventory.Node) error {
+	start := p.at
+	to.Kind = inventory.Int
+	for ; p.at < len(p.data); p.at++ {
+		c := p.data[p.at]
+		if c == '.' || c == 'e' || c == 'E' {
+			to.Kind = inventory.Float
+		} else if c != '-' && c != '+' && (c < '0' || c > '9') {
+			break
+		}
+	}
+	if !json.Valid(p.data[start:p.at]) {
+		p.at = start
+		return p.fail("not a number")
+	}
+	to.Text = p.intern(p.data[start:p.at])
+	return nil
+}
+
+// text reads a string.
+func (p *Parser) text() (string, error) {
+	start := p.at
+	plain := true
+	for p.at++; p.at < len(p.data); p.at++ {
+		switch c := p.data[p.at]; {
+		case c == '"':
+			p.at++
+			raw := p.data[start:p.at]
+			if plain && utf8.Valid(raw) {
+				return p.intern(raw[1 : len(raw)-1]), nil
+			}
+			var s string
+			if err := json.Unmarshal(raw, &s); err != nil {
+				p.at = start
+				return "", p.fail("not a string")
+			}
+			return s, nil
+		case c == '\\':
+			plain = false
+			p.at++
+		case c < 0x20:
+			return "", p.fail("control character in a string")
+		}
+	}
+	return "", p.fail("it ends in the middle of a string")
+}
+
+func (p *Parser) object(to *inventory.Node, depth int) error {
+	to.Kind = inventory.Map
+	base := len(p.stack)
+	p.at++
+	if p.next() == '}' {
+		p.at++
+		return nil
+	}
+	for {
+		if p.next() != '"' {
+			return p.fail("a key is missing")
+		}
+		key, err := p.text()
+		if err != nil {
+			return err
+		}
+		if p.next() != ':' {
+			return p.fail("a colon is missing")
+		}
+		p.at++
+		if err := p.entry(key, depth); err != nil {
+			return err
+		}
+		c := p.next()
+		p.at++
+		switch c {
+		case ',':
+		case '}':
+			p.pop(to, base)
+			lastCounts(to)
+			return nil
+		default:
+			p.at--
+			return p.fail("a comma or brace is missing")
+		}
+	}
+}
+
+// entry reads the value of a key and puts it on the stack.
+func (p *Parser) entry(key string, depth int) error {
+	n := inventory.Node{Key: key}
+	keep, opaque := p.Opaque[key]
+	if !opaque {
+		if err := p.value(&n, depth+1); err != nil {
+			return err
+		}
+		p.stack = append(p.stack, n)
+		return nil
+	}
+	p.blank()
+	start := p.at
+	if err := p.skip(); err != nil {
+		return err
+	}
+	if n.Kind, n.Text = inventory.String, keep(p.data[start:p.at]); n.Text != "" {
+		p.stack = append(p.stack, n)
+	}
+	return nil
+}
+
+// skip passes over a map or list by its brackets; another value it reads.
+func (p *Parser) skip() error {
+	if c := p.next(); c != '{' && c != '[' {
+		return p.value(new(inventory.Node), 0)
+	}
+	open, quoted := 0, false
+	for ; p.at < len(p.data); p.at++ {
+		switch c := p.data[p.at]; {
+		case quoted && c == '\\':
+			p.at++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			open++
+		case c == '}' || c == ']':
+			if open--; open == 0 {
+				p.at++
+				return nil
+			}
+		}
+	}
+	return p.fail("it ends in the middle of a value")
+}
+
+// pop takes the items above base off the stack.
+func (p *Parser) pop(to *inventory.Node, base int) {
+	to.Items = make([]inventory.Node, len(p.stack)-base)
+	copy(to.Items, p.stack[base:])
+	clear(p.stack[base:])
+	p.stack = p.stack[:base]
+}
+
+// lastCounts removes entries whose key comes again.
+func lastCounts(n *inventory.Node) {
+	const few = 8
+	if len(n.Items) <= few {
+		for i := 0; i < len(n.Items); i++ {
+			for j := i + 1; j < len(n.Items); j++ {
+				if n.Items[i].Key == n.Items[j].Key {
+					n.Items = append(n.Items[:i], n.Items[i+1:]...)
+					i--
+					break
+				}
+			}
+		}
+		return
+	}
+	last := make(map[string]int, len(n.Items))
+	for i := range n.Items {
+		last[n.Items[i].Key] = i
+	}
+	if len(last) == len(n.Items) {
+		return
+	}
+	kept := make([]inventory.Node, 0, len(last))
+	for i := range n.Items {
+		if last[n.Items[i].Key] == i {
+			kept = append(kept, n.Items[i])
+		}
+	}
+	n.Items = kept
+}
+
+func (p *Parser) array(to *inventory.Node, depth int) error {
+	to.Kind = inventory.List
+	base := len(p.stack)
+	p.at++
+	if p.next() == ']' {
+		p.at++
+		return nil
+	}
+	for {
+		var n inventory.Node
+		if err := p.value(&n, depth+1); err != nil {
+			return err
+		}
+		p.stack = append(p.stack, n)
+		c := p.next()
+		p.at++
+		switch c {
+		case ',':
+		case ']':
+			p.pop(to, base)
+			return nil
+		default:
+			p.at--
+			return p.fail("a comma or bracket is missing")
+		}
+	}
+}
+
+// intern returns the text, sharing it with equal ones met before.
+func (p *Parser) intern(raw []byte) string {
+	if len(raw) > maxInterned {
+		return string(raw)
+	}
+	if s, ok := p.known[string(raw)]; ok {
+		return s
+	}
+	s := string(raw)
+	if p.known == nil {
+		p.known = make(map[string]string)
+	}
+	if p.bytes += len(s) + 48; p.bytes < maxKnown {
+		p.known[s] = s
+	}
+	return s
+}

@@ -1,0 +1,89 @@
+package jsontree_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/redoubt-k8s/redoubt/internal/jsontree"
+)
+
+func TestTreesSayWhatTheTextSays(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, text, want string }{
+		{"all kinds of values", ` {"a": [1, -2.5e3, true, false, null, "x\n\u00e9"], "b": {"c": {}, "d": []}} `, `{"a":[1,-2.5e3,true,false,null,"x\n\u00e9"],"b":{"c":{},"d":[]}}`},
+		{"the last of equal keys counts", `{"a":1,"b":2,"a":3}`, `{"b":2,"a":3}`},
+		{"the last of equal keys counts among many", `{"a":1,"b":2,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"a":3}`, `{"b":2,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"a":3}`},
+		{"a scalar", `"x"`, `"x"`},
+	} {
+		t.Run(strings.ReplaceAll(tc.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			root, err := new(jsontree.Parser).Parse([]byte(tc.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, want any
+			if err := json.Unmarshal(root.JSON(), &got); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal([]byte(tc.want), &want); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(got, want); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestOpaqueValuesAreNotRead(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	p := &jsontree.Parser{Opaque: map[string]func([]byte) string{
+		"drop": func(raw []byte) string { seen = append(seen, string(raw)); return "" },
+		"keep": func([]byte) string { return "kept" },
+	}}
+	root, err := p.Parse([]byte(`{"a": {"drop": [{"x": "]}\\\"]"}, [1]], "b": 1}, "keep": {"y": {}}, "drop": "text", "c": 2}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(root.JSON()), `{"a":{"b":1},"keep":"kept","c":2}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if diff := cmp.Diff(seen, []string{`[{"x": "]}\\\"]"}, [1]]`, `"text"`}); diff != "" {
+		t.Error(diff)
+	}
+	if root, err := p.Parse([]byte(`{"drop": [`)); err == nil {
+		t.Errorf("a value without an end was taken for %s", root.JSON())
+	}
+}
+
+func TestBrokenTextIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "{", "[", `{"a"}`, `{"a":}`, `{"a":1,}`, "[1,]", "[1 2]", "tru", "01", "-", "1.", `"a`, `"\x"`, "\"\x01\"", "{}{}", `{1:2}`,
+		strings.Repeat("[", 300) + strings.Repeat("]", 300),
+	} {
+		if root, err := new(jsontree.Parser).Parse([]byte(text)); err == nil {
+			t.Errorf("%q was taken for %s", text, root.JSON())
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{`{"a":[1,2.5,"x",null,true]}`, `"\ud800"`, `{"a":1,"a":2}`, "[[[", "1e400"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		root, err := new(jsontree.Parser).Parse(data)
+		deep := strings.Count(string(data), "[")+strings.Count(string(data), "{") > 190
+		if !deep && (err == nil) != json.Valid(data) {
+			t.Fatalf("%q: got error %v, encoding/json says valid is %t", data, err, json.Valid(data))
+		}
+		if err == nil && !json.Valid(root.JSON()) {
+			t.Fatalf("%q became %q", data, root.JSON())
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/redoubt-k8s/redoubt/internal/catalogue"
+	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/policy"
+	"github.com/redoubt-k8s/redoubt/internal/policy/offline"
+)
+
+// PolicyOptions say which controls become policies and how these behave.
+type PolicyOptions struct {
+	Selection catalogue.Selection
+	// OwnControls is a folder with controls of the user, may be empty.
+	OwnControls string
+	// KubernetesVersion is latest or v1.N.
+	KubernetesVersion string
+	policy.Options
+}
+
+// GeneratePolicies makes admission policies of the chosen controls, and lists
+// those that can't have one.
+func GeneratePolicies(opts PolicyOptions) ([]policy.Policy, []policy.Skipped, error) {
+	for _, name := range opts.ExemptNamespaces {
+		if faults := validation.IsDNS1123Label(name); len(faults) > 0 {
+			return nil, nil, fmt.Errorf("--exempt-namespace %q: %s", name, faults[0])
+		}
+	}
+	minor, err := control.ParseMinor(opts.KubernetesVersion)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--kubernetes-version: %w", err)
+	}
+	_, compiled, err := compileControls(opts.Selection, opts.OwnControls, minor)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, skipped := policy.Generate(compiled, opts.Options)
+	if len(made) == 0 {
+		return nil, nil, fmt.Errorf("none of the chosen controls can be a policy; %s: %s", skipped[0].Control, skipped[0].Why)
+	}
+	return made, skipped, nil
+}
+
+// WritePolicies writes one file for each policy, its binding included, into a
+// folder that is made if need be.
+func WritePolicies(dir string, policies []policy.Policy) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
+		return fmt.Errorf("make folder: %w", err)
+	}
+	for _, p := range policies {
+		text, err := policy.YAML(p.Policy, p.Binding)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, p.Policy.Name+".yaml"), text, 0o644); err != nil { //nolint:gosec // nothing in it is secret
+			return fmt.Errorf("write policy: %w", err)
+		}
+	}
+	return nil
+}
+
+// LabelOptions say what to judge the namespaces by.
+type LabelOptions struct {
+	Input
+
+	// KubernetesVersion is the version of the levels: latest or v1.N.
+	KubernetesVersion string
+}
+
+// NamespaceLevels is what Pod Security says of a namespace.
+type NamespaceLevels = policy.NamespaceLevels
+
+// PodSecurityLevels says for each namespace which level its pods pass.
+func PodSecurityLevels(ctx context.Context, opts LabelOptions) ([]NamespaceLevels, error) {
+	inv, err := readAll(ctx, opts.Input)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Levels(inv, opts.KubernetesVersion)
+}
+
+func readAll(ctx context.Context, in Input) (*inventory.Inventory, error) {
+	if len(in.Paths) == 0 {
+		in.Paths = []string{"."}
+	}
+	inv, err := read(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
+		return nil, ErrNothing
+	}
+	inv.Seal()
+	return inv, brokenInput(inv, in.KeepGoing)
+}
+
+// PolicyTestOptions say which policies to try on what.
+type PolicyTestOptions struct {
+	Input
+
+	// Policies are files and folders with policies, bindings and parameters.
+	Policies []string
+	// User and Groups are those the requests are made as.
+	User   string
+	Groups []string
+}
+
+// TestPolicies tries admission policies on what the paths hold.
+func TestPolicies(ctx context.Context, opts PolicyTestOptions) (*offline.Result, error) {
+	if len(opts.Policies) == 0 {
+		return nil, errors.New("--policies: name the files or folders with the policies to try")
+	}
+	for _, p := range opts.Policies {
+		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) && p != "-" {
+			return nil, fmt.Errorf("--policies %s: there is no such file or folder", p)
+		}
+	}
+	in := opts.Input
+	in.Paths = slices.Clone(opts.Policies)
+	policies, err := readAll(ctx, in)
+	if err != nil {
+		return nil, fmt.Errorf("read policies: %w", err)
+	}
+	objects, err := readAll(ctx, opts.Input)
+	if err != nil {
+		return nil, err
+	}
+	return offline.Run(ctx, policies, objects, offline.Options{User: opts.User, Groups: opts.Groups})
+}
