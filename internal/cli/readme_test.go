@@ -18,14 +18,26 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, block, found := strings.Cut(string(text), "```console\n")
-	block, _, closed := strings.Cut(block, "```")
-	if !found || !closed {
+	var block strings.Builder
+	rest, found := string(text), false
+	for {
+		_, after, more := strings.Cut(rest, "```console\n")
+		if !more {
+			break
+		}
+		inside, behind, closed := strings.Cut(after, "```")
+		if !closed {
+			t.Fatal("a transcript in README.md does not end")
+		}
+		block.WriteString(inside)
+		rest, found = behind, true
+	}
+	if !found {
 		t.Fatal("README.md has no transcript")
 	}
 	var output []string
 	commands := 0
-	for line := range strings.Lines(block) {
+	for line := range strings.Lines(block.String()) {
 		line = strings.TrimRight(line, "\n")
 		if call, ok := strings.CutPrefix(line, "$ redoubt "); ok {
 			commands++
@@ -44,7 +56,7 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 			t.Fatalf("the program does not print %q there", line)
 		}
 	}
-	if commands < 2 {
+	if commands < 3 {
 		t.Errorf("the transcript has %d commands", commands)
 	}
 }

@@ -19,11 +19,16 @@ var evidence = []struct{ key, name string }{
 	{"runtime", "runtime"},
 }
 
-// fromFiles are the controls that serve a requirement; all of today's controls
-// judge files.
+// live is the chapter of the controls that need a cluster.
+const live = "live"
+
+// fromFiles are the controls that serve a requirement by what files show.
 func fromFiles(controls []*control.Control) map[string][]*control.Control {
 	out := make(map[string][]*control.Control)
 	for _, c := range controls {
+		if c.Chapter == live {
+			continue
+		}
 		for _, id := range c.Requirements {
 			out[id] = append(out[id], c)
 		}
@@ -33,21 +38,23 @@ func fromFiles(controls []*control.Control) map[string][]*control.Control {
 
 // coverage is the table of all requirements with their five faces. What is not
 // there yet is left blank.
-func coverage(controls []*control.Control, reqs *requirement.Catalogue) string {
+func coverage(controls []*control.Control, reqs *requirement.Catalogue, prevented map[string]bool) string {
 	serving := fromFiles(controls)
 	var b strings.Builder
 	b.WriteString(generated + "# Coverage of the requirements\n\n" +
 		"For each requirement: what detects it in files today, what evidence of other kinds\n" +
-		"it has that Redoubt does not read yet, and whether a control offers a fix. Prevent,\n" +
-		"prove and watch are blank until they are built. A requirement whose evidence is\n" +
-		"not in files can't be detected by scanning files; its row says so.\n\n")
+		"it has that Redoubt does not read from files, whether a control describes a fix,\n" +
+		"for how many of the controls `redoubt policy generate` makes an admission policy, and\n" +
+		"which of them `redoubt prove admission` tries. Watch is blank until\n" +
+		"it is built. A requirement whose evidence is not in files can't be detected by\n" +
+		"scanning files; its row says so.\n\n")
 	summary(&b, serving, reqs)
 	for _, chapter := range reqs.Chapters {
 		fmt.Fprintf(&b, "\n## %s: %s\n\n", chapter.Code, chapter.Name)
 		b.WriteString("| requirement | detected in files by | not detected yet | fix | prevent | prove | watch |\n|---|---|---|---|---|---|---|\n")
 		for i := range reqs.Requirements {
 			if r := &reqs.Requirements[i]; r.Chapter == chapter.Code {
-				row(&b, r, serving[r.ID])
+				row(&b, r, serving[r.ID], prevented)
 			}
 		}
 	}
@@ -72,13 +79,16 @@ func summary(b *strings.Builder, serving map[string][]*control.Control, reqs *re
 		static, staticCovered, len(reqs.Requirements), covered)
 }
 
-func row(b *strings.Builder, r *requirement.Requirement, controls []*control.Control) {
+func row(b *strings.Builder, r *requirement.Requirement, controls []*control.Control, prevented map[string]bool) {
 	links := make([]string, 0, len(controls))
-	fixable := 0
+	fixable, policies := 0, 0
 	for _, c := range controls {
 		links = append(links, fmt.Sprintf("[%s](controls/%s.md)", c.ID, c.ID))
 		if c.Fix.Safety != control.Manual {
 			fixable++
+		}
+		if prevented[c.ID] {
+			policies++
 		}
 	}
 	slices.Sort(links)
@@ -94,5 +104,9 @@ func row(b *strings.Builder, r *requirement.Requirement, controls []*control.Con
 	if fixable > 0 {
 		fix = fmt.Sprintf("described by %d of %d", fixable, len(controls))
 	}
-	fmt.Fprintf(b, "| **%s** %s | %s | %s | %s | | | |\n", r.ID, cell(r.Title), strings.Join(links, ", "), cell(strings.Join(missing, "; ")), fix)
+	prevent := ""
+	if policies > 0 {
+		prevent = fmt.Sprintf("%d of %d", policies, len(controls))
+	}
+	fmt.Fprintf(b, "| **%s** %s | %s | %s | %s | %s | %s | |\n", r.ID, cell(r.Title), strings.Join(links, ", "), cell(strings.Join(missing, "; ")), fix, prevent, prevent)
 }

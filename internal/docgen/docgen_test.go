@@ -10,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
+	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/docgen"
+	"github.com/redoubt-k8s/redoubt/internal/policy"
 	"github.com/redoubt-k8s/redoubt/internal/report/json"
 	"github.com/redoubt-k8s/redoubt/internal/requirement"
 )
@@ -77,11 +79,26 @@ func render(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pages, err := docgen.Pages(controls, reqs)
+	pages, err := docgen.Pages(controls, reqs, prevented(t, controls))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pages
+}
+
+// prevented are the controls that have an admission policy.
+func prevented(t *testing.T, controls []*control.Control) map[string]bool {
+	t.Helper()
+	compiled, err := catalogue.Compile(controls, nil, control.Latest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, _ := policy.Generate(compiled, policy.Options{})
+	out := make(map[string]bool)
+	for _, p := range made {
+		out[p.Control.ID] = true
+	}
+	return out
 }
 
 func write(t *testing.T, path, text string) {
