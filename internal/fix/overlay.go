@@ -1,7 +1,6 @@
 package fix
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 
 	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -136,51 +133,7 @@ func itemNamed(items []any, name string) map[string]any {
 }
 
 // text writes a patch as YAML.
-func (p patch) text() ([]byte, error) {
-	var b bytes.Buffer
-	enc := yaml.NewEncoder(&b)
-	enc.SetIndent(2) //nolint:mnd // as most people do
-	n, err := nameFirst(map[string]any(p))
-	err = errors.Join(err, enc.Encode(n), enc.Close())
-	return b.Bytes(), err
-}
-
-// nameFirst makes a tree of a value in which items of lists start with their
-// names.
-func nameFirst(v any) (*yaml.Node, error) {
-	n := new(yaml.Node)
-	switch v := v.(type) {
-	case map[string]any:
-		n.Kind = yaml.MappingNode
-		keys := slices.SortedFunc(maps.Keys(v), func(a, b string) int {
-			if (a == "name") != (b == "name") {
-				return map[bool]int{true: -1, false: 1}[a == "name"]
-			}
-			return strings.Compare(a, b)
-		})
-		for _, key := range keys {
-			child, err := nameFirst(v[key])
-			if err != nil {
-				return nil, err
-			}
-			var name yaml.Node
-			name.SetString(key)
-			n.Content = append(n.Content, &name, child)
-		}
-	case []any:
-		n.Kind = yaml.SequenceNode
-		for _, item := range v {
-			child, err := nameFirst(item)
-			if err != nil {
-				return nil, err
-			}
-			n.Content = append(n.Content, child)
-		}
-	default:
-		return n, n.Encode(v)
-	}
-	return n, nil
-}
+func (p patch) text() ([]byte, error) { return edit.YAML(map[string]any(p)) }
 
 // throughPatch makes an edit of an object that Kustomize builds a patch in the
 // overlay.
@@ -196,21 +149,11 @@ func (s *session) throughPatch(p *proposal, o *inventory.Object) (*proposal, err
 	return p, nil
 }
 
-// overlay is what a kustomization file says that matters for a patch.
-type overlay struct {
-	NamePrefix string `yaml:"namePrefix"`
-	NameSuffix string `yaml:"nameSuffix"`
-}
-
 // applyPatches writes a patch file for each object, and enters new ones into
 // the kustomization file. Fields that were patched before stay so.
 func (s *session) applyPatches(name string, proposals []*proposal) applied {
 	out := applied{text: s.state.texts[name], more: make(map[string][]byte), refused: make(map[*proposal]string)}
-	var o overlay
-	root, err := mapping(out.text)
-	if err == nil {
-		err = yaml.Unmarshal(out.text, &o)
-	}
+	root, err := edit.Tree(out.text)
 	if err != nil {
 		for _, p := range proposals {
 			out.refused[p] = "the kustomization file can't be edited: " + err.Error()
@@ -229,12 +172,12 @@ func (s *session) applyPatches(name string, proposals []*proposal) applied {
 	}
 	var entries []edit.Change
 	for _, k := range order {
-		if err := s.addPatch(&out, &entries, patching{objects[k], k, changes[k], o}); err != nil {
+		if err := s.addPatch(&out, &entries, patching{objects[k], k, changes[k], root}); err != nil {
 			return refuseAll(proposals, err)
 		}
 	}
 	for i := range entries {
-		entries[i].Object = edit.Place{Line: int32(root.Line), Column: int32(root.Column)} //nolint:gosec // bounded by the size of the file
+		entries[i].Object = edit.Place{Line: root.Line, Column: root.Column}
 	}
 	text, errs := edit.Apply(out.text, entries)
 	if err := errors.Join(errs...); err != nil {
@@ -257,13 +200,14 @@ type patching struct {
 	object  *inventory.Object
 	key     objectKey
 	changes []edit.Change
-	overlay overlay
+	// overlay is the kustomization file.
+	overlay *inventory.Node
 }
 
 // addPatch writes the patch of one object.
 func (s *session) addPatch(out *applied, entries *[]edit.Change, p patching) error {
 	// A patch is applied before the prefix and suffix of its own kustomization.
-	name := strings.TrimSuffix(strings.TrimPrefix(p.object.Name, p.overlay.NamePrefix), p.overlay.NameSuffix)
+	name := strings.TrimSuffix(strings.TrimPrefix(p.object.Name, p.overlay.Get("namePrefix").Str()), p.overlay.Get("nameSuffix").Str())
 	tree, err := patchOf(p.object, name, p.changes)
 	if err != nil {
 		return err

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
@@ -49,24 +47,14 @@ type valueAt struct{ file, path string }
 
 // change sets the value.
 func (v *valueAt) change(text []byte, value *inventory.Node) (edit.Change, error) {
-	root, err := mapping(text)
+	root, err := edit.Tree(text)
 	if err != nil {
 		return edit.Change{}, err
 	}
 	return edit.Change{
-		Object: edit.Place{Line: int32(root.Line), Column: int32(root.Column)}, //nolint:gosec // bounded by the size of the file
+		Object: edit.Place{Line: root.Line, Column: root.Column},
 		Op:     edit.Set, Path: v.path, Value: value,
 	}, nil
-}
-
-var errValues = errors.New("the values file is no YAML map, so that nothing can be set in it")
-
-func mapping(text []byte) (*yaml.Node, error) {
-	var n yaml.Node
-	if err := yaml.Unmarshal(text, &n); err != nil || len(n.Content) != 1 || n.Content[0].Kind != yaml.MappingNode || len(n.Content[0].Content) == 0 {
-		return nil, errValues
-	}
-	return n.Content[0], nil
 }
 
 // value is where the value of a field is set, nil if no value makes it.
@@ -194,22 +182,10 @@ func (s *session) makes(p *proposal, v *valueAt, c *edit.Change) (bool, error) {
 
 // lineIn is the line of a field in a values file, or of what it is put into.
 func lineIn(text []byte, path string) int32 {
-	n, err := mapping(text)
+	root, err := edit.Tree(text)
 	if err != nil {
 		return 1
 	}
-	line := n.Line
-	for _, key := range inventory.SplitPath(path) {
-		next := -1
-		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				next = i
-			}
-		}
-		if next < 0 {
-			break
-		}
-		line, n = n.Content[next].Line, n.Content[next+1]
-	}
-	return int32(line) //nolint:gosec // bounded by the size of the file
+	near, _ := root.Nearest(path)
+	return near.Line
 }
