@@ -41,7 +41,7 @@ var layers = []struct {
 	{"internal/blast/*", 5},
 	{"internal/policy", 4},
 	{"internal/policy/*", 5},
-	{"internal/prove", 4},
+	{"internal/prove", 8},
 	{"internal/catalogue/*", 5},
 	{"internal/catalogue", 6},
 	{"internal/check", 7},

@@ -179,7 +179,7 @@ func fewControlsAgree(t *testing.T, c *clustertest.Cluster) {
 		if diff := cmp.Diff(part.Findings, want); diff != "" {
 			t.Errorf("chapter %s by itself:\n%s", chapter, diff)
 		}
-		if part.Scan.Objects >= whole.Scan.Objects && chapter != "phantom" && chapter != "secret" {
+		if part.Scan.Objects >= whole.Scan.Objects && !slices.Contains([]string{"phantom", "secret", "live"}, chapter) {
 			t.Errorf("chapter %s reads all %d objects", chapter, part.Scan.Objects)
 		}
 	}
