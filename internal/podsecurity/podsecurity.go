@@ -5,6 +5,7 @@ package podsecurity
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,6 +36,8 @@ type Verdict struct {
 type Evaluator struct {
 	evaluator policy.Evaluator
 	version   api.Version
+	// known are the verdicts so far, by the digest of the template.
+	known sync.Map
 }
 
 // New makes an evaluator for a policy version: latest or v1.N.
@@ -50,8 +53,19 @@ func New(version string) (*Evaluator, error) {
 	return &Evaluator{evaluator: e, version: v}, nil
 }
 
-// Evaluate judges one template.
+// Evaluate judges one template, equal ones once. It is safe for concurrent use.
 func (e *Evaluator) Evaluate(t *inventory.PodTemplate) Verdict {
+	if known, ok := e.known.Load(t.Digest); ok {
+		if v, ok := known.(Verdict); ok {
+			return v
+		}
+	}
+	v := e.evaluate(t)
+	e.known.Store(t.Digest, v)
+	return v
+}
+
+func (e *Evaluator) evaluate(t *inventory.PodTemplate) Verdict {
 	meta, spec, err := Decode(t)
 	if err != nil {
 		return Verdict{Level: Unknown, Blocks: []string{err.Error()}}

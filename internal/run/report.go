@@ -166,15 +166,10 @@ func podSecurity(inv *inventory.Inventory, version string) ([]report.PodSecurity
 	if err != nil {
 		return nil, err
 	}
-	known := make(map[uint64]podsecurity.Verdict)
 	var out []report.PodSecurity
 	for _, o := range inv.Objects {
 		for _, t := range o.PodTemplates() {
-			v, ok := known[t.Digest]
-			if !ok {
-				v = evaluator.Evaluate(t)
-				known[t.Digest] = v
-			}
+			v := evaluator.Evaluate(t)
 			out = append(out, report.PodSecurity{
 				Object: report.Object{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: o.Namespace, Name: o.Name},
 				Path:   t.SpecPath(), Level: v.Level, Version: version, Blocks: v.Blocks,

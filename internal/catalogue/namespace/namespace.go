@@ -164,14 +164,20 @@ func levelTooLoose(inv *inventory.Inventory, report func(finding.Finding)) {
 
 func eachLabelled(inv *inventory.Inventory, judge func(ns *inventory.Object, level string, evaluator *podsecurity.Evaluator, templates []*inventory.PodTemplate)) {
 	templates := workloads(inv)
+	evaluators := make(map[string]*podsecurity.Evaluator)
 	for _, ns := range inv.Kind("Namespace", "") {
 		level := ns.Labels().Get(enforce).Str()
 		if rank[level] == 0 {
 			continue
 		}
-		evaluator, err := podsecurity.New(cmp.Or(ns.Labels().Get(enforce+"-version").Str(), "latest"))
-		if err != nil {
-			continue // the phantom chapter reports the label
+		version := cmp.Or(ns.Labels().Get(enforce+"-version").Str(), "latest")
+		evaluator := evaluators[version]
+		if evaluator == nil {
+			var err error
+			if evaluator, err = podsecurity.New(version); err != nil {
+				continue // the phantom chapter reports the label
+			}
+			evaluators[version] = evaluator
 		}
 		judge(ns, level, evaluator, templates[ns.Name])
 	}
