@@ -185,7 +185,7 @@ func (p *canvas) placeSpace(space *figure, starts []int, y int) int {
 }
 
 // placeSide stacks figures in the middle of the height.
-func (p *canvas) placeSide(side []*figure, x, bottom int) {
+func (*canvas) placeSide(side []*figure, x, bottom int) {
 	height := 0
 	for _, f := range side {
 		height += f.h + svgSpacing
