@@ -168,12 +168,12 @@ func TestFilesBecomeReferences(t *testing.T) {
 		"a backslash, which is part of the name":   {"", `a\b.yaml`, "a%5Cb.yaml"},
 		"standard input":                           {"", "-", "stdin"},
 		"no file":                                  {"", "", "stdin"},
-		"an absolute path below the root":          {"/work/repo", "/work/repo/a.yaml", "a.yaml"},
-		"an absolute path and a root with a slash": {"/work/repo/", "/work/repo/a.yaml", "a.yaml"},
-		"an absolute path beside the root":         {"/work/repo", "/work/repository/a.yaml", "file:///work/repository/a.yaml"},
-		"an absolute path without a root":          {"", "/work/a.yaml", "file:///work/a.yaml"},
-		"an absolute path of Windows":              {"", "C:/work/a.yaml", "file:///C:/work/a.yaml"},
-		"a path of Windows below the root":         {"C:/work", "C:/work/a.yaml", "a.yaml"},
+		"an absolute path below the root":          {"/src/repo", "/src/repo/a.yaml", "a.yaml"},
+		"an absolute path and a root with a slash": {"/src/repo/", "/src/repo/a.yaml", "a.yaml"},
+		"an absolute path beside the root":         {"/src/repo", "/src/repository/a.yaml", "file:///src/repository/a.yaml"},
+		"an absolute path without a root":          {"", "/src/a.yaml", "file:///src/a.yaml"},
+		"an absolute path of Windows":              {"", "C:/src/a.yaml", "file:///C:/src/a.yaml"},
+		"a path of Windows below the root":         {"C:/src", "C:/src/a.yaml", "a.yaml"},
 		"two slashes, which are no host":           {"", "//host/a.yaml", "file:///host/a.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
