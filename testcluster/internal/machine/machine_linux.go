@@ -38,7 +38,8 @@ func Up(ctx context.Context) error {
 		return err
 	}
 	for _, dir := range []string{Base, Run} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		// Others may pass: root of a pod with users of its own is another user here.
+		if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // see above
 			return fmt.Errorf("make folder of node: %w", err)
 		}
 	}
