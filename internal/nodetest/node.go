@@ -111,3 +111,17 @@ var program = sync.OnceValues(func() ([]byte, error) {
 	}
 	return os.ReadFile(path)
 })
+
+// Binary writes the program of the images to a file, to be run beside the node.
+func Binary(tb testing.TB) string {
+	tb.Helper()
+	content, err := program()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	path := filepath.Join(tb.TempDir(), "program")
+	if err := os.WriteFile(path, content, 0o700); err != nil { //nolint:gosec // it is to be run
+		tb.Fatal(err)
+	}
+	return path
+}

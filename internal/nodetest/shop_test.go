@@ -19,8 +19,8 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/nodetest"
 )
 
-// A role is what the stand-in of an image needs; see the program.
-type role struct {
+// A part is what the stand-in of an image needs; see the program.
+type part struct {
 	Own    []string `json:"own,omitempty"`
 	User   int      `json:"user,omitempty"`
 	Write  []string `json:"write,omitempty"`
@@ -33,7 +33,7 @@ type role struct {
 
 // A program of the shop: what it needs, and what its image says.
 type program struct {
-	role  role
+	role  part
 	image nodetest.Image
 }
 
@@ -43,20 +43,20 @@ type program struct {
 // logs of the node. An image that is not listed is a server that keeps nothing
 // on disk and has a numeric user.
 var programs = map[string]program{
-	"frontend":  {role: role{Write: []string{"/tmp"}}, image: nodetest.Image{User: "1000"}},
-	"orders":    {role: role{Write: []string{"/tmp"}}, image: nodetest.Image{User: "1000"}},
-	"search":    {role: role{Write: []string{"/var/index", "/tmp"}}, image: nodetest.Image{User: "1000", Dirs: map[string]int{"/var/index": 1000}}},
-	"operator":  {role: role{Get: []string{"/apis/apps/v1/namespaces/shop/deployments", "/api/v1/namespaces/shop/configmaps"}}, image: nodetest.Image{User: "65532"}},
-	"export":    {role: role{Write: []string{"/tmp"}, Finish: true}, image: nodetest.Image{User: "1000"}},
-	"log-agent": {role: role{Read: []string{"/host/var/log"}}, image: nodetest.Image{}},
+	"frontend":  {role: part{Write: []string{"/tmp"}}, image: nodetest.Image{User: "1000"}},
+	"orders":    {role: part{Write: []string{"/tmp"}}, image: nodetest.Image{User: "1000"}},
+	"search":    {role: part{Write: []string{"/var/index", "/tmp"}}, image: nodetest.Image{User: "1000", Dirs: map[string]int{"/var/index": 1000}}},
+	"operator":  {role: part{Get: []string{"/apis/apps/v1/namespaces/shop/deployments", "/api/v1/namespaces/shop/configmaps"}}, image: nodetest.Image{User: "65532"}},
+	"export":    {role: part{Write: []string{"/tmp"}, Finish: true}, image: nodetest.Image{User: "1000"}},
+	"log-agent": {role: part{Read: []string{"/host/var/log"}}, image: nodetest.Image{}},
 	"postgres": {
-		role: role{Own: []string{"/var/lib/postgresql/data", "/var/run/postgresql"}, User: 999, Write: []string{"/var/lib/postgresql/data/pgdata", "/var/run/postgresql"}},
+		role: part{Own: []string{"/var/lib/postgresql/data", "/var/run/postgresql"}, User: 999, Write: []string{"/var/lib/postgresql/data/pgdata", "/var/run/postgresql"}},
 		image: nodetest.Image{
 			Volumes: []string{"/var/lib/postgresql/data"}, Dirs: map[string]int{"/var/lib/postgresql/data": 999, "/var/run/postgresql": 999},
 		},
 	},
 	"redis": {
-		role:  role{Own: []string{"/data"}, User: 999, Write: []string{"/data"}},
+		role:  part{Own: []string{"/data"}, User: 999, Write: []string{"/data"}},
 		image: nodetest.Image{Volumes: []string{"/data"}, Dirs: map[string]int{"/data": 999}},
 	},
 }

@@ -33,6 +33,8 @@ func run() error {
 		return err
 	}
 	switch name := filepath.Base(os.Args[0]); {
+	case name == "agent":
+		return prove()
 	case played != nil && slices.Contains(played.Probes, name):
 		return played.probe()
 	case played != nil && name != "program":
