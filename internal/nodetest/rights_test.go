@@ -202,8 +202,8 @@ func rights() []showing { //nolint:funlen // a table
 			tries: [][]string{{"api", "GET", inShop + "pods/victim:8080/proxy/"}}, want: "ok",
 		},
 		{
-			step: "nodes-proxy", gets: "runs a command in another pod with get alone, by the kubelet, and reads its variable",
-			tries: [][]string{{"exec", "/api/v1/nodes/node-1/proxy/exec/shop/victim/app", "", nodeProgram, "environ", "1", "HELD"}}, want: "{canary}",
+			step: "nodes-proxy", gets: "runs a command in another pod with get alone, at the kubelet itself, and reads its variable",
+			tries: [][]string{{"exec", "https://{nodeip}:10250/exec/shop/victim/app", "", nodeProgram, "environ", "1", "HELD"}}, want: "{canary}",
 		},
 		{
 			step: "impersonate-users", gets: "is another user; but no service account, whose names the API server takes for accounts", yes: users("eve"), no: users("carol"),

@@ -39,16 +39,17 @@ type program struct {
 
 // programs are the images of the shop, by their last name. They behave as such
 // programs do: data bases start as root, take hold of their folder and go on as
-// their own user; the operator lists what it looks after; the agent reads the
-// logs of the node. An image that is not listed is a server that keeps nothing
-// on disk and has a numeric user.
+// their own user; search keeps the index its manifest names; the operator reads
+// settings and how far Deployments are scaled; the agent reads a log of a pod, a
+// file of root's. An image that is not listed is a server that keeps nothing on
+// disk. None names a user: they are built to run as any, and start as root.
 var programs = map[string]program{
-	"frontend":  {role: part{Write: []string{"/tmp"}}, image: nodetest.Image{User: "1000"}},
-	"orders":    {role: part{Write: []string{"/tmp"}}, image: nodetest.Image{User: "1000"}},
-	"search":    {role: part{Write: []string{"/var/index", "/tmp"}}, image: nodetest.Image{User: "1000", Dirs: map[string]int{"/var/index": 1000}}},
-	"operator":  {role: part{Get: []string{"/apis/apps/v1/namespaces/shop/deployments", "/api/v1/namespaces/shop/configmaps"}}, image: nodetest.Image{User: "65532"}},
-	"export":    {role: part{Write: []string{"/tmp"}, Finish: true}, image: nodetest.Image{User: "1000"}},
-	"log-agent": {role: part{Read: []string{"/host/var/log"}}, image: nodetest.Image{}},
+	"frontend":  {role: part{Write: []string{"/tmp"}}},
+	"orders":    {role: part{Write: []string{"/tmp"}}},
+	"search":    {role: part{Write: []string{"/var/index", "/tmp"}}},
+	"operator":  {role: part{Get: []string{"/api/v1/namespaces/shop/configmaps", "/apis/apps/v1/namespaces/shop/deployments/cart/scale"}}},
+	"export":    {role: part{Write: []string{"/tmp"}, Finish: true}},
+	"log-agent": {role: part{Read: []string{"/host/var/log/pods"}}},
 	"postgres": {
 		role: part{Own: []string{"/var/lib/postgresql/data", "/var/run/postgresql"}, User: 999, Write: []string{"/var/lib/postgresql/data/pgdata", "/var/run/postgresql"}},
 		image: nodetest.Image{
@@ -60,9 +61,6 @@ var programs = map[string]program{
 		image: nodetest.Image{Volumes: []string{"/data"}, Dirs: map[string]int{"/data": 999}},
 	},
 }
-
-// server is the program of an image nobody has described.
-var server = program{image: nodetest.Image{User: "1000"}}
 
 // baseName is the last name of an image, without tag and digest.
 func baseName(image string) string {
@@ -95,10 +93,7 @@ func serveImages(t *testing.T, n *nodetest.Node, objects []*unstructured.Unstruc
 // says it does, and answers to the names that commands and probes have for it.
 func standIn(t *testing.T, c *corev1.Container) *nodetest.Image {
 	t.Helper()
-	p, ok := programs[baseName(c.Image)]
-	if !ok {
-		p = server
-	}
+	p := programs[baseName(c.Image)]
 	for _, port := range c.Ports {
 		p.role.Listen = append(p.role.Listen, int(port.ContainerPort))
 	}
@@ -139,6 +134,9 @@ var broken = map[string]string{
 	"shop/StatefulSet/postgres":   "container has runAsNonRoot and image will run as root",
 }
 
+// logsWhereTheyBelong are the logs of pods at the place they have on every node.
+const logsWhereTheyBelong = `{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "podLogsDir": "/var/log/pods"}`
+
 // most is how long the workloads may take. Ready ones take some 15 seconds on two cores.
 const most = time.Minute
 
@@ -162,7 +160,7 @@ func TestTheShopIsReadyBeforeAndAfterFix(t *testing.T) { //nolint:paralleltest /
 		broken    map[string]string
 	}{{"before fix", shop, nil}, {"after fix", fixed, broken}} {
 		t.Run(c.name, func(t *testing.T) {
-			n := nodetest.Start(t, clustertest.Options{})
+			n := nodetest.Start(t, clustertest.Options{Kubelet: logsWhereTheyBelong})
 			objects := nodetest.Manifests(t, c.dir)
 			serveImages(t, n, objects)
 			began := time.Now() //nolint:forbidigo // the log tells how long it takes

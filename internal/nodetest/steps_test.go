@@ -81,7 +81,7 @@ func newStage(t *testing.T) *stage {
 	}
 	s.words = map[string]string{
 		"dir": dir, "canary": canary, "canary64": base64.StdEncoding.EncodeToString([]byte(canary)), "cluster": n.Dir, "device": device, "mounts": mounts,
-		"users": string(users), "safe": safe(t, n.Node.Host, canary), "program": nodetest.Binary(t),
+		"users": string(users), "safe": safe(t, n.Node.Host, canary), "program": nodetest.Binary(t), "nodeip": n.Node.IP,
 	}
 	s.words["pid"] = s.startBeside(t)
 	for _, name := range []string{"x", "x:1"} {

@@ -131,7 +131,7 @@ func writeBelow(dir string) error {
 	return nil
 }
 
-// readAny reads a file, or the list of a folder and the first file in it.
+// readAny reads a file, or the first one below a folder.
 func readAny(path string) error {
 	stat, err := os.Stat(path)
 	if err != nil {
@@ -141,17 +141,15 @@ func readAny(path string) error {
 		_, err = os.ReadFile(path)
 		return err
 	}
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	for _, e := range entries {
-		if e.Type().IsRegular() {
-			_, err = os.ReadFile(filepath.Join(path, e.Name()))
+	found := errors.New("read: no file below " + path)
+	err = filepath.WalkDir(path, func(file string, e os.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
 			return err
 		}
-	}
-	return nil
+		_, found = os.ReadFile(file)
+		return filepath.SkipAll
+	})
+	return errors.Join(err, found)
 }
 
 func serve(address string) error {
