@@ -81,10 +81,12 @@ func PodSpec(tb testing.TB, o *unstructured.Unstructured) *corev1.PodSpec {
 }
 
 // Apply creates objects. What a cluster of one small node has not is made up
-// for: one replica has to do, claims get a volume, and a CronJob runs once, now.
+// for: one replica has to do, claims get a volume, Secrets that are named and not
+// among the objects get a value, and a CronJob runs once, now.
 func (n *Node) Apply(tb testing.TB, objects []*unstructured.Unstructured) {
 	tb.Helper()
 	disks := tb.TempDir()
+	n.secrets(tb, objects)
 	for _, o := range objects {
 		if o.GetKind() == "Deployment" || o.GetKind() == "StatefulSet" {
 			if err := unstructured.SetNestedField(o.Object, int64(1), "spec", "replicas"); err != nil {
@@ -99,6 +101,29 @@ func (n *Node) Apply(tb testing.TB, objects []*unstructured.Unstructured) {
 		n.Create(tb, string(text))
 		if o.GetKind() == "CronJob" {
 			n.runNow(tb, o)
+		}
+	}
+}
+
+// secrets makes the Secrets that containers take variables from, as a person has
+// to whose manifests don't hold them.
+func (n *Node) secrets(tb testing.TB, objects []*unstructured.Unstructured) {
+	tb.Helper()
+	for _, o := range objects {
+		spec := PodSpec(tb, o)
+		if spec == nil {
+			continue
+		}
+		for _, c := range append(spec.InitContainers, spec.Containers...) {
+			for _, e := range c.Env {
+				if e.ValueFrom == nil || e.ValueFrom.SecretKeyRef == nil {
+					continue
+				}
+				ref := e.ValueFrom.SecretKeyRef
+				tb.Logf("Secret %s of %s is made by hand", ref.Name, o.GetName())
+				n.Make(tb, fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {%s: given}\n",
+					o.GetNamespace(), ref.Name, o.GetNamespace(), ref.Key))
+			}
 		}
 	}
 }
