@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,9 @@ func Manifests(tb testing.TB, dir string) []*unstructured.Unstructured {
 	}
 	var all []*unstructured.Unstructured
 	for _, name := range names {
+		if strings.HasPrefix(filepath.Base(name), ".") {
+			continue // settings of ours
+		}
 		f, err := os.Open(name)
 		if err != nil {
 			tb.Fatal(err)
@@ -40,7 +44,7 @@ func Manifests(tb testing.TB, dir string) []*unstructured.Unstructured {
 			} else if err != nil {
 				tb.Fatalf("%s: %v", name, err)
 			}
-			if o.GetKind() != "" && !strings.HasPrefix(filepath.Base(name), ".") {
+			if o.GetKind() != "" {
 				all = append(all, o)
 			}
 		}
@@ -86,8 +90,11 @@ func PodSpec(tb testing.TB, o *unstructured.Unstructured) *corev1.PodSpec {
 func (n *Node) Apply(tb testing.TB, objects []*unstructured.Unstructured) {
 	tb.Helper()
 	disks := tb.TempDir()
-	n.secrets(tb, objects)
+	secrets := sync.OnceFunc(func() { n.secrets(tb, objects) })
 	for _, o := range objects {
+		if o.GetKind() != "Namespace" { // these come first
+			secrets()
+		}
 		if o.GetKind() == "Deployment" || o.GetKind() == "StatefulSet" {
 			if err := unstructured.SetNestedField(o.Object, int64(1), "spec", "replicas"); err != nil {
 				tb.Fatal(err)
@@ -121,8 +128,8 @@ func (n *Node) secrets(tb testing.TB, objects []*unstructured.Unstructured) {
 				}
 				ref := e.ValueFrom.SecretKeyRef
 				tb.Logf("Secret %s of %s is made by hand", ref.Name, o.GetName())
-				n.Make(tb, fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata: {name: %s}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {%s: given}\n",
-					o.GetNamespace(), ref.Name, o.GetNamespace(), ref.Key))
+				n.Make(tb, fmt.Sprintf("apiVersion: v1\nkind: Secret\nmetadata: {name: %s, namespace: %s}\nstringData: {%s: given}\n",
+					ref.Name, o.GetNamespace(), ref.Key))
 			}
 		}
 	}
