@@ -5,6 +5,8 @@ package clustertest
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -215,7 +217,9 @@ var program = sync.OnceValues(func() (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build testcluster: %w\n%s", err, out)
 	}
-	path := filepath.Join(dir, "testcluster")
+	// Another checkout on this computer has another driver.
+	sum := sha256.Sum256([]byte(module))
+	path := filepath.Join(dir, "testcluster-"+hex.EncodeToString(sum[:6]))
 	if err := os.Rename(filepath.Join(part, "driver"), path); err != nil {
 		return "", fmt.Errorf("keep testcluster: %w", err)
 	}

@@ -51,9 +51,25 @@ func byServer() []showing {
 	}
 }
 
+// byKubelet are the steps that a kubelet makes possible which is open to all: on
+// the node of [TestTheKubeletsOwnWordCounts] they succeed, here they fail.
+func byKubelet() []showing {
+	return []showing{
+		{
+			step: "kubelet-anonymous", gets: "runs a command in another pod, as nobody, and reads its variable",
+			tries: [][]string{{"exec", "https://{nodeip}:10250/exec/shop/victim/app", "", nodeProgram, "environ", "1", "HELD"}}, want: "{canary}",
+		},
+		{
+			step: "kubelet-read-only-port", gets: "reads the specification of another pod with its variables, as nobody",
+			tries: [][]string{{"fetch", "http://{nodeip}:10255/pods"}}, want: "{canary}",
+		},
+	}
+}
+
 // shown are all steps that are.
 func shown() []showing {
 	all := append(escapes(), identities()...)
 	all = append(all, rights()...)
-	return append(all, byServer()...)
+	all = append(all, byServer()...)
+	return append(all, byKubelet()...)
 }

@@ -21,7 +21,7 @@ import (
 // pod from which the step follows the intruder gets what the step says, and in
 // one from which it does not the same attempt fails.
 func TestStepsAreShownOnTheNode(t *testing.T) { //nolint:paralleltest // there is one node
-	s := newStage(t)
+	s := newStage(t, clustertest.Options{})
 	began := time.Now() //nolint:forbidigo // the log tells how long it takes
 	inPods := append(escapes(), identities()...)
 	for i := range inPods {
@@ -32,6 +32,7 @@ func TestStepsAreShownOnTheNode(t *testing.T) { //nolint:paralleltest // there i
 		t.Run(show.step, func(t *testing.T) { s.showInPods(t, show) }) //nolint:paralleltest // attempts share the node
 	}
 	s.setShop(t)
+	s.showKubelet(t, false)
 	byRights := rights()
 	for i := range byRights {
 		show := &byRights[i]
@@ -42,7 +43,7 @@ func TestStepsAreShownOnTheNode(t *testing.T) { //nolint:paralleltest // there i
 }
 
 // newStage starts a node with what the showings share on it and beside it.
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, o clustertest.Options) *stage {
 	t.Helper()
 	dir, canary := t.TempDir(), newCanary(t)
 	for name, content := range map[string]string{"canary": canary, "plain": strings.Repeat("\x00", 1<<17)} {
@@ -55,9 +56,8 @@ func newStage(t *testing.T) *stage {
 			t.Fatal(err)
 		}
 	}
-	n := nodetest.Start(t, clustertest.Options{
-		Kubelet: fmt.Sprintf(`{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 250, "staticPodPath": %q}`, filepath.Join(dir, "static")),
-	})
+	o.Kubelet = fmt.Sprintf(`{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 250, "staticPodPath": %q}`, filepath.Join(dir, "static"))
+	n := nodetest.Start(t, o)
 	s := &stage{Node: n, t: t, dir: dir, canary: canary}
 	device, err := disk(dir)
 	if err != nil {
@@ -193,9 +193,23 @@ func (s *stage) setShop(t *testing.T) {
 	s.apply(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: guarded, labels: {pod-security.kubernetes.io/enforce: baseline}}\n"+
 		"\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"+
 		"\n---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {name: app, namespace: shop}\n"+victim+
-		pod("intruder", "{serviceAccountName: app, terminationGracePeriodSeconds: 0, containers: [{name: app, image: 'x:1'}]}"), "shop")
+		pod("intruder", "{serviceAccountName: app, terminationGracePeriodSeconds: 0, containers: [{name: app, image: 'x:1'}]}")+
+		pod("nobody", "{automountServiceAccountToken: false, terminationGracePeriodSeconds: 0, containers: [{name: app, image: 'x:1'}]}"), "shop")
 	s.AwaitPod(t, "shop", "intruder")
 	s.AwaitPod(t, "shop", "victim")
+	s.AwaitPod(t, "shop", "nobody")
+}
+
+// showKubelet tries the port of the kubelet from a pod without a token.
+func (s *stage) showKubelet(t *testing.T, open bool) { //nolint:revive // the kubelet is
+	t.Helper()
+	byKubelet := byKubelet()
+	for i := range byKubelet {
+		show := &byKubelet[i]
+		t.Run(show.step, func(t *testing.T) { //nolint:paralleltest // they take no time
+			s.outcome(t, show, open, func() (string, error) { return s.attempt(t, show, "shop", "nobody") })
+		})
+	}
 }
 
 // guard sets the Pod Security level of the shop; none if it is empty.
