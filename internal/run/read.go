@@ -34,6 +34,9 @@ func read(ctx context.Context, in Input) (*inventory.Inventory, error) {
 			inv.Skip(reason)
 		}
 	}
+	for _, u := range found.Unreadable {
+		inv.AddGap(inventory.Gap{What: "folder " + u.Path, Why: u.Why + "; make it readable, or exclude it", File: u.Path, Broken: true})
+	}
 	r := &reader{in: in, inv: inv, limits: decode.DefaultLimits(), leave: make(map[string]string)}
 	if in.MaxFileSize > 0 {
 		r.limits.Bytes = in.MaxFileSize

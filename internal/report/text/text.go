@@ -285,7 +285,9 @@ func (p *page) summary(r *report.Report) {
 }
 
 func scanned(r *report.Report) string {
-	text := fmt.Sprintf("%d files, %d objects, %d pod templates, %d controls", r.Scan.Files, r.Scan.Objects, r.Scan.PodTemplates, r.Scan.Controls)
+	text := strings.Join([]string{
+		report.Count(r.Scan.Files, "file"), report.Count(r.Scan.Objects, "object"), report.Count(r.Scan.PodTemplates, "pod template"), report.Count(r.Scan.Controls, "control"),
+	}, ", ")
 	reasons := make([]string, 0, len(r.Scan.Skipped))
 	for reason, n := range r.Scan.Skipped {
 		reasons = append(reasons, fmt.Sprintf("%d %s", n, name(reason)))
