@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
@@ -31,16 +32,7 @@ type PolicyOptions struct {
 // GeneratePolicies makes admission policies of the chosen controls, and lists
 // those that can't have one.
 func GeneratePolicies(opts PolicyOptions) ([]policy.Policy, []policy.Skipped, error) {
-	for _, name := range opts.ExemptNamespaces {
-		if faults := validation.IsDNS1123Label(name); len(faults) > 0 {
-			return nil, nil, fmt.Errorf("--exempt-namespace %q: %s", name, faults[0])
-		}
-	}
-	minor, err := control.ParseMinor(opts.KubernetesVersion)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--kubernetes-version: %w", err)
-	}
-	_, compiled, err := compileControls(opts.Selection, opts.OwnControls, minor)
+	compiled, _, err := controlsFor(opts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,18 +43,54 @@ func GeneratePolicies(opts PolicyOptions) ([]policy.Policy, []policy.Skipped, er
 	return made, skipped, nil
 }
 
+// GenerateMutations makes mutating policies of the safe fixes of the chosen
+// controls, and lists those that can't have one.
+func GenerateMutations(opts PolicyOptions) ([]policy.Mutation, []policy.Skipped, error) {
+	compiled, minor, err := controlsFor(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, skipped := policy.Mutations(compiled, minor, opts.Options)
+	if len(made) == 0 {
+		return nil, nil, fmt.Errorf("none of the chosen controls has a fix that a mutating policy can apply; %s: %s", skipped[0].Control, skipped[0].Why)
+	}
+	return made, skipped, nil
+}
+
+// controlsFor are the chosen controls, ready for policies, and the minor version
+// these are for.
+func controlsFor(opts PolicyOptions) ([]*control.Compiled, int, error) {
+	for _, name := range opts.ExemptNamespaces {
+		if faults := validation.IsDNS1123Label(name); len(faults) > 0 {
+			return nil, 0, fmt.Errorf("--exempt-namespace %q: %s", name, faults[0])
+		}
+	}
+	minor, err := control.ParseMinor(opts.KubernetesVersion)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--kubernetes-version: %w", err)
+	}
+	_, compiled, err := compileControls(opts.Selection, opts.OwnControls, minor)
+	return compiled, minor, err
+}
+
+// PolicyFile is a policy with its binding.
+type PolicyFile struct {
+	Name    string
+	Objects []runtime.Object
+}
+
 // WritePolicies writes one file for each policy, its binding included, into a
 // folder that is made if need be.
-func WritePolicies(dir string, policies []policy.Policy) error {
+func WritePolicies(dir string, policies []PolicyFile) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
 		return fmt.Errorf("make folder: %w", err)
 	}
 	for _, p := range policies {
-		text, err := policy.YAML(p.Policy, p.Binding)
+		text, err := policy.YAML(p.Objects...)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, p.Policy.Name+".yaml"), text, 0o644); err != nil { //nolint:gosec // nothing in it is secret
+		if err := os.WriteFile(filepath.Join(dir, p.Name+".yaml"), text, 0o644); err != nil { //nolint:gosec // nothing in it is secret
 			return fmt.Errorf("write policy: %w", err)
 		}
 	}
