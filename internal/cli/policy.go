@@ -180,8 +180,8 @@ told without a cluster.`,
 	}
 	f := cmd.Flags()
 	f.StringSliceVar(&opts.Policies, "policies", nil, "files or folders with policies, bindings and parameters; - for standard input")
-	f.StringVar(&opts.User, "user", "kubernetes-admin", "user who makes the requests")
-	f.StringSliceVar(&opts.Groups, "group", []string{"system:authenticated"}, "groups of the user")
+	f.StringVar(&opts.User, "user", offline.DefaultUser, "user who makes the requests")
+	f.StringSliceVar(&opts.Groups, "group", []string{offline.DefaultGroup}, "groups of the user")
 	f.BoolVar(&opts.KeepGoing, "keep-going", false, "go on when a file can't be read")
 	f.StringVarP(&format, "output", "o", formatText, "format: text or json")
 	return cmd
@@ -195,7 +195,7 @@ func policyTestExit(res *offline.Result) error {
 			return &ExitError{Code: ExitFindings}
 		case offline.Unknown:
 			code = ExitUnknown
-		case offline.Noted:
+		case offline.Noted, offline.Admitted:
 		}
 	}
 	if code == ExitOK {

@@ -51,6 +51,9 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 		return nil, err
 	}
 	kinds := kindsOf(selected)
+	if len(opts.Policies) > 0 {
+		kinds = nil // policies may be about anything
+	}
 	wanted := cluster.Resources(kinds)
 	if kinds != nil && slices.ContainsFunc(kinds, func(k string) bool { return kindName(k) == cluster.KubeletConfiguration }) && from.NodeProxy {
 		wanted = cluster.Resources(append(kinds, "Node"))

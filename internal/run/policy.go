@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -148,16 +146,9 @@ func TestPolicies(ctx context.Context, opts PolicyTestOptions) (*offline.Result,
 	if len(opts.Policies) == 0 {
 		return nil, errors.New("--policies: name the files or folders with the policies to try")
 	}
-	for _, p := range opts.Policies {
-		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) && p != "-" {
-			return nil, fmt.Errorf("--policies %s: there is no such file or folder", p)
-		}
-	}
-	in := opts.Input
-	in.Paths = slices.Clone(opts.Policies)
-	policies, err := readAll(ctx, in)
+	policies, err := readPolicies(ctx, opts.Input, opts.Policies)
 	if err != nil {
-		return nil, fmt.Errorf("read policies: %w", err)
+		return nil, err
 	}
 	objects, err := readAll(ctx, opts.Input)
 	if err != nil {
