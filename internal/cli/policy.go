@@ -150,25 +150,35 @@ func writePolicies(streams Streams, dir string, made []run.PolicyFile) error {
 func policyTestCommand(streams Streams) *cobra.Command {
 	var opts run.PolicyTestOptions
 	var format string
+	var from clusterFlags
 	cmd := &cobra.Command{
 		Use:   "test --policies PATH [PATH...]",
-		Short: "Try admission policies on files: what would they have refused?",
+		Short: "Try admission policies on files or a cluster: what would they have refused?",
 		Long: `Test asks ValidatingAdmissionPolicies of any origin about the creation of every
-object in the files and folders it is given, and of the pods that workloads
-stand for. The matchers and the CEL compiler are those of the API server.
-Namespaces and parameters are taken from the same files.
+object in the files and folders it is given, in a snapshot, or with --cluster in
+a cluster; and of the pods that workloads stand for. The matchers and the CEL
+compiler are those of the API server. Namespaces and parameters are taken from
+the same place, and parameters from beside the policies, too.
 
 Exit codes: 0 nothing refused; 1 something refused; 2 the call or the input was
 wrong, or a policy does not compile; 3 nothing refused, but something can't be
 told without a cluster.`,
 		Example: `  redoubt policy test --policies policies/ deploy/
-  redoubt policy generate --enforce | redoubt policy test --policies - deploy/`,
+  redoubt policy generate --enforce | redoubt policy test --policies - deploy/
+  redoubt policy test --policies policies/ prod.redoubt
+  redoubt policy test --policies policies/ --cluster --context prod`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != formatText && format != formatJSON {
 				return fmt.Errorf("--output %q: want text or json", format)
 			}
-			opts.Paths, opts.Stdin = args, streams.In
+			if err := from.check(cmd); err != nil {
+				return err
+			}
+			opts.Paths, opts.Stdin, opts.From, opts.Version = args, streams.In, from.chosen(), Version()
+			progress := startProgress(streams.Err)
+			opts.Progress = progress.set
 			res, err := run.TestPolicies(cmd.Context(), opts)
+			progress.stop()
 			if err != nil {
 				return err
 			}
@@ -179,6 +189,8 @@ told without a cluster.`,
 		},
 	}
 	f := cmd.Flags()
+	from.register(cmd)
+	f.BoolVar(&from.on, "cluster", false, "try the policies on what is in the cluster of the kubeconfig; only reads")
 	f.StringSliceVar(&opts.Policies, "policies", nil, "files or folders with policies, bindings and parameters; - for standard input")
 	f.StringVar(&opts.User, "user", offline.DefaultUser, "user who makes the requests")
 	f.StringSliceVar(&opts.Groups, "group", []string{offline.DefaultGroup}, "groups of the user")
@@ -220,7 +232,10 @@ func printPolicyTest(w io.Writer, format string, res *offline.Result) error {
 		if d.Policy != "" {
 			by = " by " + d.Policy
 		}
-		fmt.Fprintf(&b, "%s:%d: %s: %s%s: %s\n", d.File, d.Line, object, d.Verdict, by, d.Message)
+		if d.File != "" {
+			object = fmt.Sprintf("%s:%d: %s", d.File, d.Line, object)
+		}
+		fmt.Fprintf(&b, "%s: %s%s: %s\n", object, d.Verdict, by, d.Message)
 	}
 	for _, remark := range res.Remarks {
 		fmt.Fprintf(&b, "remark: %s\n", remark)

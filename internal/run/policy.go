@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -15,6 +16,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/policy"
 	"github.com/redoubt-k8s/redoubt/internal/policy/offline"
+	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
 )
 
 // PolicyOptions say which controls become policies and how these behave.
@@ -99,6 +101,10 @@ func WritePolicies(dir string, policies []PolicyFile) error {
 type LabelOptions struct {
 	Input
 
+	// From is read instead of files, if set.
+	From *Cluster
+	// Version is that of the program.
+	Version string
 	// KubernetesVersion is the version of the levels: latest or v1.N.
 	KubernetesVersion string
 }
@@ -108,11 +114,43 @@ type NamespaceLevels = policy.NamespaceLevels
 
 // PodSecurityLevels says for each namespace which level its pods pass.
 func PodSecurityLevels(ctx context.Context, opts LabelOptions) ([]NamespaceLevels, error) {
-	inv, err := readAll(ctx, opts.Input)
+	pods := append([]string{"Namespace"}, templates...)
+	inv, err := readAny(ctx, opts.Input, opts.From, opts.Version, pods)
 	if err != nil {
 		return nil, err
 	}
+	for _, g := range inv.Gaps {
+		if inv.ClusterWide && (len(g.Kinds) == 0 || slices.ContainsFunc(pods, func(kind string) bool { return slices.Contains(g.Kinds, kind) })) {
+			return nil, fmt.Errorf("the levels would be a guess, because not all pods can be seen: %s: %s", g.What, g.Why)
+		}
+	}
 	return policy.Levels(inv, opts.KubernetesVersion)
+}
+
+// readAny reads a cluster, a snapshot of one, or files. Of a cluster only the
+// kinds are read, nil for all.
+func readAny(ctx context.Context, in Input, from *Cluster, version string, kinds []string) (*inventory.Inventory, error) {
+	var source *live
+	var err error
+	switch {
+	case from != nil && len(in.Paths) > 0:
+		return nil, errors.New("--cluster reads a cluster and PATH files: give one of them")
+	case from != nil:
+		source, err = from.live(ctx, version, in.Progress, cluster.Resources(kinds))
+	case slices.ContainsFunc(in.Paths, isSnapshot):
+		source, err = snapshotIn(in.Paths)
+	default:
+		return readAll(ctx, in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	inv, err := source.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inv.Seal()
+	return inv, nil
 }
 
 func readAll(ctx context.Context, in Input) (*inventory.Inventory, error) {
@@ -134,6 +172,10 @@ func readAll(ctx context.Context, in Input) (*inventory.Inventory, error) {
 type PolicyTestOptions struct {
 	Input
 
+	// From is read instead of files, if set.
+	From *Cluster
+	// Version is that of the program.
+	Version string
 	// Policies are files and folders with policies, bindings and parameters.
 	Policies []string
 	// User and Groups are those the requests are made as.
@@ -141,7 +183,8 @@ type PolicyTestOptions struct {
 	Groups []string
 }
 
-// TestPolicies tries admission policies on what the paths hold.
+// TestPolicies tries admission policies on what the paths, a snapshot or a
+// cluster hold. What could not be read of a cluster is unknown.
 func TestPolicies(ctx context.Context, opts PolicyTestOptions) (*offline.Result, error) {
 	if len(opts.Policies) == 0 {
 		return nil, errors.New("--policies: name the files or folders with the policies to try")
@@ -150,9 +193,30 @@ func TestPolicies(ctx context.Context, opts PolicyTestOptions) (*offline.Result,
 	if err != nil {
 		return nil, err
 	}
-	objects, err := readAll(ctx, opts.Input)
+	objects, err := readAny(ctx, opts.Input, opts.From, opts.Version, nil)
 	if err != nil {
 		return nil, err
 	}
-	return offline.Run(ctx, policies, objects, offline.Options{User: opts.User, Groups: opts.Groups})
+	res, err := offline.Run(ctx, policies, objects, offline.Options{User: opts.User, Groups: opts.Groups})
+	if err != nil || !objects.ClusterWide {
+		return res, err
+	}
+	covered := make([]string, 0)
+	for _, p := range res.Tried {
+		kinds := kindsCovered(&p)
+		if kinds == nil || covered == nil {
+			covered = nil
+		} else {
+			covered = append(covered, kinds...)
+		}
+		for _, g := range unread(&p, p.Name) {
+			res.Decisions = append(res.Decisions, offline.Decision{Policy: p.Name, Verdict: offline.Unknown, Object: g.What, Message: g.Why})
+		}
+	}
+	for _, g := range objects.Gaps {
+		if covered == nil || len(g.Kinds) == 0 || slices.ContainsFunc(covered, func(kind string) bool { return slices.Contains(g.Kinds, kind) }) {
+			res.Decisions = append(res.Decisions, offline.Decision{Verdict: offline.Unknown, Object: g.What, Message: g.Why})
+		}
+	}
+	return res, nil
 }
