@@ -28,6 +28,14 @@ func (c *clusterFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&c.from.NodeProxy, "node-proxy", false, "read the configuration of each kubelet, too; needs get on nodes/proxy")
 }
 
+// chosen is the cluster to read, nil if none is.
+func (c *clusterFlags) chosen() *run.Cluster {
+	if !c.on {
+		return nil
+	}
+	return &c.from
+}
+
 // check refuses flags that would have no effect.
 func (c *clusterFlags) check(cmd *cobra.Command) error {
 	if c.from.As == "" && len(c.from.AsGroups) > 0 {

@@ -89,6 +89,7 @@ was wrong; 3 something could not be evaluated and --fail-on-unknown was given.`,
 	f.StringArrayVar(&opts.Helm.SetString, "set-string", nil, "like --set, always a string")
 	f.StringVar(&opts.Helm.Release, "release-name", "", "release name the charts are rendered with (default: the chart's name)")
 	f.StringVarP(&opts.Helm.Namespace, "namespace", "n", "", "namespace the charts are rendered for (default \"default\")")
+	f.StringSliceVar(&opts.Policies, "policies", nil, "file or folder with ValidatingAdmissionPolicies to ask about every object, may be repeated")
 	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version to judge by: latest or v1.N")
 	f.StringVar(&opts.Config, "config", "", "configuration with waivers (default .redoubt.yaml in the scanned or current folder)")
 	f.StringVar(&opts.Baseline, "baseline", "", "an earlier JSON report: fail only on what is new")

@@ -51,6 +51,9 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 		return nil, err
 	}
 	kinds := kindsOf(selected)
+	if len(opts.Policies) > 0 {
+		kinds = nil // policies may be about anything
+	}
 	wanted := cluster.Resources(kinds)
 	if kinds != nil && slices.ContainsFunc(kinds, func(k string) bool { return kindName(k) == cluster.KubeletConfiguration }) && from.NodeProxy {
 		wanted = cluster.Resources(append(kinds, "Node"))
@@ -58,15 +61,22 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 	if len(wanted) == 0 {
 		return nil, errNothingLive
 	}
-	client, err := from.connect(ctx, opts.Version, opts.Progress)
+	if opts.live, err = from.live(ctx, opts.Version, opts.Progress, wanted); err != nil {
+		return nil, err
+	}
+	return Scan(ctx, opts)
+}
+
+// live connects, and reads resources when asked to.
+func (c Cluster) live(ctx context.Context, version string, progress func(string, int, int), wanted []cluster.Resource) (*live, error) {
+	client, err := c.connect(ctx, version, progress)
 	if err != nil {
 		return nil, err
 	}
-	opts.live = &live{
+	return &live{
 		name: client.Server(), version: client.Version(),
 		read: func(ctx context.Context) (*inventory.Inventory, error) { return client.Read(ctx, wanted) },
-	}
-	return Scan(ctx, opts)
+	}, nil
 }
 
 // live is an inventory that is not read from files.

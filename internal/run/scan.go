@@ -25,6 +25,8 @@ type ScanOptions struct {
 	Selection catalogue.Selection
 	// OwnControls is a folder with controls of the user, may be empty.
 	OwnControls string
+	// Policies are files and folders with admission policies to ask, too.
+	Policies []string
 	// KubernetesVersion is latest or v1.N.
 	KubernetesVersion string
 	// Config is the path of the configuration file; empty means that the usual
@@ -136,14 +138,16 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		return err
 	})
 	res := check.Run(inv, compiled, check.Options{Passed: opts.Passed})
-	if err := group.Wait(); err != nil {
+	own, ownErr := opts.askPolicies(ctx, inv, selected)
+	if err := errors.Join(group.Wait(), ownErr); err != nil {
 		return nil, err
 	}
+	selected, res = append(selected, own.controls...), own.addTo(res)
 	res.Findings = settings.apply(unjudged(res.Findings, inv, selected), inv, selected, opts.Now)
 	templates := countTemplates(inv)
 	inv.Forget()
 	rep := nameControls(makeReport(inv, selected, res), inv, selected)
-	rep.Scan.PodTemplates = templates
+	rep.Scan.PodTemplates, rep.Gaps = templates, append(rep.Gaps, own.gaps...)
 	if settings.baseline != nil {
 		countNew(rep)
 	}

@@ -97,8 +97,18 @@ func isSnapshot(path string) bool {
 
 // scanSnapshot judges a snapshot as the cluster it was taken of.
 func scanSnapshot(ctx context.Context, opts ScanOptions) (*report.Report, error) {
-	path := opts.Paths[slices.IndexFunc(opts.Paths, isSnapshot)]
-	if len(opts.Paths) > 1 {
+	var err error
+	if opts.live, err = snapshotIn(opts.Paths); err != nil {
+		return nil, err
+	}
+	opts.Paths = nil
+	return Scan(ctx, opts)
+}
+
+// snapshotIn reads the snapshot among paths, which must be the only one.
+func snapshotIn(paths []string) (*live, error) {
+	path := paths[slices.IndexFunc(paths, isSnapshot)]
+	if len(paths) > 1 {
 		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: scan it by itself", path)
 	}
 	file, err := os.Open(path)
@@ -110,10 +120,8 @@ func scanSnapshot(ctx context.Context, opts ScanOptions) (*report.Report, error)
 	if err != nil {
 		return nil, fmt.Errorf("read snapshot %s: %w", path, err)
 	}
-	opts.Paths = nil
-	opts.live = &live{
+	return &live{
 		name: filepath.ToSlash(path), version: header.ServerVersion,
 		read: func(context.Context) (*inventory.Inventory, error) { return inv, nil },
-	}
-	return Scan(ctx, opts)
+	}, nil
 }
