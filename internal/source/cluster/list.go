@@ -90,6 +90,8 @@ func (l *listing) each(ctx context.Context, take func(page) error) (*failure, er
 		if err != nil {
 			return &failure{why: other, text: "the answer can't be read: " + err.Error()}, nil
 		}
+		// The parser has copied all that it keeps.
+		l.client.done(got.body)
 		l.seen += len(p.items)
 		if err := take(p); err != nil {
 			return nil, err

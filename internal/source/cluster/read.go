@@ -162,7 +162,7 @@ func addServed(known map[string][]served, l *metav1.APIResourceList) {
 // list reads one resource.
 func (r *reading) list(ctx context.Context, s served) error {
 	l := &listing{client: r.client, served: s, accept: whole}
-	l.parser.Opaque = map[string]func([]byte) string{"managedFields": pinned}
+	l.parser.Opaque, l.parser.Shared = map[string]func([]byte) string{"managedFields": pinned}, alike
 	var failed *failure
 	var err error
 	switch {
