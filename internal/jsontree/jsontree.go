@@ -220,24 +220,23 @@ func (p *Parser) object(to *inventory.Node, depth int) error {
 // entry reads the value of a key and puts it on the stack.
 func (p *Parser) entry(key string, depth int) error {
 	n := inventory.Node{Key: key}
-	if c := p.next(); c == '{' || c == '[' {
-		if keep, opaque := p.Opaque[key]; opaque {
-			raw, err := p.skip()
-			if err != nil {
-				return err
-			}
-			if n.Kind, n.Text = inventory.String, keep(raw); n.Text != "" {
-				p.stack = append(p.stack, n)
-			}
-			return nil
-		}
-		if p.Shared[key] {
-			err := p.share(&n, depth)
-			p.stack = append(p.stack, n)
+	c := p.next()
+	keep, opaque := p.Opaque[key]
+	var err error
+	switch {
+	case c != '{' && c != '[' || !opaque && !p.Shared[key]:
+		err = p.value(&n, depth+1)
+	case opaque:
+		var raw []byte
+		if raw, err = p.skip(); err != nil {
 			return err
 		}
+		if n.Kind, n.Text = inventory.String, keep(raw); n.Text == "" {
+			return nil
+		}
+	default:
+		err = p.share(&n, depth)
 	}
-	err := p.value(&n, depth+1)
 	p.stack = append(p.stack, n)
 	return err
 }
