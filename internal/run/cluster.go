@@ -64,7 +64,11 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 	}
 	opts.live = &live{
 		name: client.Server(), version: client.Version(),
-		read: func(ctx context.Context) (*inventory.Inventory, error) { return client.Read(ctx, wanted) },
+		read: func(ctx context.Context) (*inventory.Inventory, error) {
+			inv, err := client.Read(ctx, wanted)
+			inv.Time = opts.Now
+			return inv, err
+		},
 	}
 	return Scan(ctx, opts)
 }

@@ -24,8 +24,8 @@ const parallel = 4
 func (c *Client) Stream(ctx context.Context, wanted []Resource, emit func(*inventory.Object) error) (*inventory.Inventory, error) {
 	r := &reading{
 		client: c, emit: emit, fold: newFold(),
-		users: users{make(map[string]string), make(map[string]bool)},
-		rest:  &inventory.Inventory{ClusterWide: true, ServerVersion: c.version, Skipped: make(map[string]int)},
+		users: users{make(map[string]string), make(map[string]bool)}, digests: make(digests),
+		rest: &inventory.Inventory{ClusterWide: true, ServerVersion: c.version, Skipped: make(map[string]int)},
 	}
 	found, err := r.discover(ctx, wanted)
 	if err != nil {
@@ -49,7 +49,7 @@ func (c *Client) Stream(ctx context.Context, wanted []Resource, emit func(*inven
 			return r.rest, err
 		}
 	}
-	r.rest.Bytes, r.rest.ImageUsers = c.bytes.Load(), r.users.known
+	r.rest.Bytes, r.rest.ImageUsers, r.rest.ImageDigests = c.bytes.Load(), r.users.known, r.digests
 	if ctx.Err() != nil {
 		return r.rest, fmt.Errorf("read the cluster: %w", context.Cause(ctx))
 	}
@@ -73,6 +73,8 @@ type reading struct {
 	fold   *fold
 	users  users
 	total  int
+
+	digests digests
 
 	mu   sync.Mutex
 	emit func(*inventory.Object) error
@@ -277,6 +279,7 @@ func (r *reading) replicaSets(ctx context.Context, l *listing) (*failure, error)
 func (r *reading) pod(o *inventory.Object) error {
 	// One list has all pods, so nobody else is here.
 	r.users.note(o.Root)
+	r.digests.note(o.Root)
 	clean(o.Root)
 	r.fold.mu.Lock()
 	reason := r.fold.folds(o)
