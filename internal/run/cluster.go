@@ -24,12 +24,14 @@ type Cluster struct {
 	Timeout             time.Duration
 	// NodeProxy reads the configuration of kubelets, too.
 	NodeProxy bool
+	// Namespaces are read one by one where a list over all is forbidden.
+	Namespaces []string
 }
 
 func (c Cluster) connect(ctx context.Context, version string, progress func(string, int, int)) (*cluster.Client, error) {
 	return cluster.Connect(ctx, cluster.Options{
 		Kubeconfig: c.Kubeconfig, Context: c.Context, As: c.As, AsGroups: c.AsGroups,
-		Timeout: c.Timeout, UserAgent: "redoubt/" + version, NodeProxy: c.NodeProxy, Progress: progress,
+		Timeout: c.Timeout, UserAgent: "redoubt/" + version, NodeProxy: c.NodeProxy, Namespaces: c.Namespaces, Progress: progress,
 	})
 }
 

@@ -38,6 +38,8 @@ type Options struct {
 	Timeout time.Duration
 	// UserAgent names this program to the server.
 	UserAgent string
+	// Namespaces are read one by one where a list over all is forbidden.
+	Namespaces []string
 	// NodeProxy reads the configuration of kubelets, too.
 	NodeProxy bool
 	// Progress is told what is being read; may be nil.

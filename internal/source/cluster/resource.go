@@ -114,7 +114,7 @@ func Resources(kinds []string) []Resource {
 	var out []Resource
 	for _, r := range resources {
 		// Pods can't be told from their workloads without these.
-		owner := pods && r.role != plain
+		owner := pods && (r.role != plain || r.isDefinitions())
 		if owner || want[r.Kind] && r.Kind != AnyKind || want[r.Kind+"."+r.Group] || r.Kind == AnyKind && r.covers(kinds) {
 			out = append(out, r)
 		}
