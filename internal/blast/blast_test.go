@@ -69,6 +69,25 @@ func TestRightsChainIntoTheWholeCluster(t *testing.T) {
 	}
 }
 
+func TestPodsThatRunKeepTheirTokenButForStaticOnes(t *testing.T) {
+	t.Parallel()
+	pod := func(name, annotations, spec string) string {
+		return "apiVersion: v1\nkind: Pod\nmetadata: {name: " + name + ", namespace: shop, uid: x, annotations: {" + annotations + "}}\nspec: {" + spec + "}\n---\n"
+	}
+	text := pod("pinned", "", "nodeName: a, "+fmt.Sprintf(plain, "operator")) +
+		pod("static", "kubernetes.io/config.mirror: x", "nodeName: a, "+fmt.Sprintf(plain, "operator")) +
+		bound("ClusterRoleBinding", "a", "operator", "cluster-admin")
+	inv := read(t, text)
+	inv.ClusterWide = true
+	got := make(map[string]bool)
+	for _, w := range blast.Gather(inv).Workloads {
+		got[w.Object.Name] = w.Pods[0].Token != nil
+	}
+	if diff := cmp.Diff(map[string]bool{"pinned": true, "static": false}, got); diff != "" {
+		t.Errorf("pods with a token (-want +got):\n%s", diff)
+	}
+}
+
 func TestHarmlessPodsGiveAwayNothing(t *testing.T) {
 	t.Parallel()
 	g := graph(t, podNamed("web", "automountServiceAccountToken: false, securityContext: {runAsNonRoot: true}, containers: [{name: app, image: x}]"))

@@ -159,6 +159,20 @@ type Test struct {
 	Images map[string]string `json:"images,omitempty"`
 	// File is the name the manifest is read under, manifest.yaml if empty.
 	File string `json:"file,omitempty"`
+	// Cluster makes the manifest all that a cluster holds.
+	Cluster *TestCluster `json:"cluster,omitempty"`
+}
+
+// TestCluster is the cluster that a test plays.
+type TestCluster struct {
+	// Server is the version of the API server.
+	Server string `json:"server,omitempty"`
+	// Date is when the cluster was read, such as 2026-11-21.
+	Date string `json:"date,omitempty"`
+	// Digests are those that run under an image reference.
+	Digests map[string][]string `json:"digests,omitempty"`
+	// Missing are kinds that could not be read.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // SeverityLevel is the parsed severity.

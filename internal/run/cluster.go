@@ -24,12 +24,14 @@ type Cluster struct {
 	Timeout             time.Duration
 	// NodeProxy reads the configuration of kubelets, too.
 	NodeProxy bool
+	// Namespaces are read one by one where a list over all is forbidden.
+	Namespaces []string
 }
 
 func (c Cluster) connect(ctx context.Context, version string, progress func(string, int, int)) (*cluster.Client, error) {
 	return cluster.Connect(ctx, cluster.Options{
 		Kubeconfig: c.Kubeconfig, Context: c.Context, As: c.As, AsGroups: c.AsGroups,
-		Timeout: c.Timeout, UserAgent: "redoubt/" + version, NodeProxy: c.NodeProxy, Progress: progress,
+		Timeout: c.Timeout, UserAgent: "redoubt/" + version, NodeProxy: c.NodeProxy, Namespaces: c.Namespaces, Progress: progress,
 	})
 }
 
@@ -63,6 +65,14 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 	}
 	if opts.live, err = from.live(ctx, opts.Version, opts.Progress, wanted); err != nil {
 		return nil, err
+	}
+	read := opts.live.read
+	opts.live.read = func(ctx context.Context) (*inventory.Inventory, error) {
+		inv, err := read(ctx)
+		if inv != nil {
+			inv.Time = opts.Now
+		}
+		return inv, err
 	}
 	return Scan(ctx, opts)
 }

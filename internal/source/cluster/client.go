@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +38,8 @@ type Options struct {
 	Timeout time.Duration
 	// UserAgent names this program to the server.
 	UserAgent string
+	// Namespaces are read one by one where a list over all is forbidden.
+	Namespaces []string
 	// NodeProxy reads the configuration of kubelets, too.
 	NodeProxy bool
 	// Progress is told what is being read; may be nil.
@@ -56,6 +59,8 @@ type Client struct {
 	version string
 	// bytes counts what was read.
 	bytes atomic.Int64
+	// buffers are those of answers that have been read.
+	buffers sync.Pool
 	// dead is set once the server can't be reached or refuses the credentials:
 	// what is asked after that fails at once.
 	dead atomic.Pointer[failure]
@@ -166,6 +171,11 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, *failure) {
 	}
 }
 
+// done takes back the memory of an answer that nobody looks at any more.
+func (c *Client) done(body []byte) {
+	c.buffers.Put(bytes.NewBuffer(body[:0]))
+}
+
 // errTooLarge means that an answer is above the bound.
 var errTooLarge = errors.New("the answer is too large")
 
@@ -186,7 +196,10 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, *failure) {
 		return nil, fromTransport(ctx, err, c.opts.Timeout)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	var buf bytes.Buffer
+	buf, _ := c.buffers.Get().(*bytes.Buffer)
+	if buf == nil {
+		buf = new(bytes.Buffer)
+	}
 	if n := resp.ContentLength; n > 0 && n <= r.size {
 		buf.Grow(int(n) + bytes.MinRead)
 	}

@@ -54,6 +54,7 @@ var resources = []Resource{
 	{"admissionregistration.k8s.io", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false, plain},
 	{"admissionregistration.k8s.io", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", false, plain},
 	{"admissionregistration.k8s.io", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", true, plain},
+	{"apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", true, plain},
 	{"apiregistration.k8s.io", "apiservices", "APIService", true, plain},
 	{"apps", "daemonsets", "DaemonSet", true, workload},
 	{"apps", "deployments", "Deployment", true, workload},
@@ -63,6 +64,7 @@ var resources = []Resource{
 	{"argoproj.io", "*", AnyKind, false, workload},
 	{"batch", "cronjobs", "CronJob", true, workload},
 	{"batch", "jobs", "Job", true, between},
+	{"certificates.k8s.io", "certificatesigningrequests", "CertificateSigningRequest", true, plain},
 	{"constraints.gatekeeper.sh", "*", AnyKind, false, plain},
 	{"discovery.k8s.io", "endpointslices", "EndpointSlice", true, plain},
 	{"gateway.networking.k8s.io", "*", AnyKind, false, plain},
@@ -70,6 +72,7 @@ var resources = []Resource{
 	{"kyverno.io", "policies", "Policy", false, plain},
 	{"networking.k8s.io", "ingresses", "Ingress", true, plain},
 	{"networking.k8s.io", "networkpolicies", "NetworkPolicy", true, plain},
+	{"node.k8s.io", "runtimeclasses", "RuntimeClass", true, plain},
 	{"policy.networking.k8s.io", "*", AnyKind, false, plain},
 	{"rbac.authorization.k8s.io", "clusterrolebindings", "ClusterRoleBinding", true, plain},
 	{"rbac.authorization.k8s.io", "clusterroles", "ClusterRole", true, plain},
@@ -78,6 +81,7 @@ var resources = []Resource{
 	{"route.openshift.io", "routes", "Route", false, plain},
 	{"security.istio.io", "*", AnyKind, false, plain},
 	{"serving.knative.dev", "services", "Service", false, workload},
+	{"storage.k8s.io", "storageclasses", "StorageClass", true, plain},
 }
 
 // KubeletConfiguration is the kind that the effective configuration of a
@@ -110,7 +114,7 @@ func Resources(kinds []string) []Resource {
 	var out []Resource
 	for _, r := range resources {
 		// Pods can't be told from their workloads without these.
-		owner := pods && r.role != plain
+		owner := pods && (r.role != plain || r.isDefinitions())
 		if owner || want[r.Kind] && r.Kind != AnyKind || want[r.Kind+"."+r.Group] || r.Kind == AnyKind && r.covers(kinds) {
 			out = append(out, r)
 		}
