@@ -23,6 +23,8 @@ type Report struct {
 	Cut    []ChangeNote `json:"cut"`
 	Closed bool         `json:"closed"`
 	Gaps   []string     `json:"gaps"`
+	// Verified is the outcome of asking the API server, nil when it was not.
+	Verified *VerifyNote `json:"verified,omitempty"`
 }
 
 // Schema names the form of the JSON output.
@@ -49,16 +51,19 @@ type WorkloadNote struct {
 
 // Note is one step with its evidence.
 type Note struct {
-	Step       string     `json:"step"`
-	Title      string     `json:"title"`
-	From       string     `json:"from"`
-	Gives      string     `json:"gives"`
-	Difficulty string     `json:"difficulty"`
-	MITRE      []string   `json:"mitre"`
-	Control    string     `json:"control,omitempty"`
-	Possible   bool       `json:"possible,omitempty"`
-	Why        string     `json:"why,omitempty"`
-	Evidence   []Evidence `json:"evidence"`
+	Step       string   `json:"step"`
+	Title      string   `json:"title"`
+	From       string   `json:"from"`
+	Gives      string   `json:"gives"`
+	Difficulty string   `json:"difficulty"`
+	MITRE      []string `json:"mitre"`
+	Control    string   `json:"control,omitempty"`
+	Possible   bool     `json:"possible,omitempty"`
+	Why        string   `json:"why,omitempty"`
+	// Verified is what the API server says of a step that needs rights: agreed,
+	// disagreed or unverifiable; empty when it was not asked.
+	Verified string     `json:"verified,omitempty"`
+	Evidence []Evidence `json:"evidence"`
 }
 
 // Evidence is a field that makes a step possible.
@@ -134,12 +139,22 @@ func (g *Graph) Report(limits Limits) *Report {
 	return r
 }
 
-// unresolved names bindings whose role is not in the inventory: what they give
-// is not known.
+// Unresolved tells whether it is not known what a binding gives: its role is
+// not in the inventory. In a whole cluster such a role does not exist, and the
+// binding gives nothing.
+func (f *Facts) Unresolved(b *rbac.Binding) bool {
+	if !b.Unresolved() {
+		return false
+	}
+	_, unread := f.Inventory.GapFor(b.RoleKind)
+	return unread || !f.Inventory.ClusterWide
+}
+
+// unresolved names bindings of which it is not known what they give.
 func (f *Facts) unresolved() []string {
 	var out []string
 	for _, b := range f.RBAC.Bindings {
-		if b.Unresolved() && len(b.Subjects) > 0 && !strings.HasPrefix(b.RoleName, "system:") {
+		if f.Unresolved(b) && len(b.Subjects) > 0 && !strings.HasPrefix(b.RoleName, "system:") {
 			out = append(out, fmt.Sprintf("%s: %s %s is not among the input, so what it gives is not known", b.Object.Ref(), b.RoleKind, b.RoleName))
 		}
 	}
@@ -224,7 +239,7 @@ func (g *Graph) notes(way []int32) []Note {
 func (h *Hop) Note() Note {
 	n := Note{
 		Step: h.Step.ID, Title: h.Step.Title, From: h.From.String(), Gives: h.To.String(), Difficulty: h.Step.Difficulty.String(),
-		MITRE: h.Step.MITRE, Control: h.Step.Control, Possible: h.Move.Possible, Why: h.Move.Why, Evidence: []Evidence{},
+		MITRE: h.Step.MITRE, Control: h.Step.Control, Possible: h.Move.Possible, Why: h.Move.Why, Verified: h.Verified, Evidence: []Evidence{},
 	}
 	if h.Passed != "" {
 		n.Gives = "root on " + h.Passed + ", and there " + n.Gives
@@ -341,7 +356,7 @@ func (g *Graph) Rights(s rbac.Subject) []string {
 		if b.Namespace != "" {
 			scope = "in namespace " + b.Namespace
 		}
-		if b.Unresolved() {
+		if g.Facts.Unresolved(b) {
 			out = append(out, fmt.Sprintf("whatever %s %s allows %s (%s): it is not among the input", b.RoleKind, b.RoleName, scope, b.Object.Ref()))
 		}
 		for _, r := range b.Grants() {

@@ -66,6 +66,7 @@ func (t Text) Render(w io.Writer, r *blast.Report) error {
 	}
 	p.quiet(quiet)
 	p.changes(r)
+	p.verified(r.Verified)
 	for _, gap := range r.Gaps {
 		p.line("%s %s", p.in(yellow, "not known:"), gap)
 	}
@@ -312,6 +313,9 @@ func (p *printer) path(path []blast.Note, indent string) {
 		}
 		if n.Possible && n.Why != "" {
 			p.line("%s   %s %s", indent, p.in(yellow, "perhaps:"), n.Why)
+		}
+		if s := agrees(n); s != "" {
+			p.line("%s   %s", indent, p.in(dim, s))
 		}
 	}
 }
