@@ -154,7 +154,7 @@ func (f *Facts) Unresolved(b *rbac.Binding) bool {
 func (f *Facts) unresolved() []string {
 	var out []string
 	for _, b := range f.RBAC.Bindings {
-		if f.Unresolved(b) && len(b.Subjects) > 0 && !strings.HasPrefix(b.RoleName, "system:") {
+		if f.Unresolved(b) && len(b.Subjects) > 0 {
 			out = append(out, fmt.Sprintf("%s: %s %s is not among the input, so what it gives is not known", b.Object.Ref(), b.RoleKind, b.RoleName))
 		}
 	}

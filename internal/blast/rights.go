@@ -118,8 +118,9 @@ func (a *atlas) matches(rules []*rbac.Rule) []match {
 func (a *atlas) match(r *rbac.Rule) []match {
 	var out []match
 	name := ""
+	var names []string // nil for none, as an empty list limits nothing
 	if len(r.ResourceNames) > 0 {
-		name = r.ResourceNames[0]
+		name, names = r.ResourceNames[0], r.ResourceNames
 	}
 	for i, q := range a.requests {
 		switch {
@@ -127,9 +128,9 @@ func (a *atlas) match(r *rbac.Rule) []match {
 			if r.AllowsURL(q.Verb, q.URL) {
 				out = append(out, match{i, r, nil})
 			}
-		case name != "" && unnamed(q):
+		case names != nil && unnamed(q):
 		case r.Allows(rbac.Request{Verb: q.Verb, APIGroup: q.Group, Resource: q.Resource, Subresource: q.Sub, Name: name}):
-			out = append(out, match{i, r, r.ResourceNames})
+			out = append(out, match{i, r, names})
 		}
 	}
 	return out
