@@ -20,8 +20,10 @@ type Report struct {
 	Before  StandingNote `json:"before"`
 	Changes []ChangeNote `json:"changes"`
 	// Cut closes every way to the whole cluster; Closed tells whether it does.
+	// Cuts are that one and those that keep an intruder from other things.
 	Cut    []ChangeNote `json:"cut"`
 	Closed bool         `json:"closed"`
+	Cuts   []CutNote    `json:"cuts"`
 	Gaps   []string     `json:"gaps"`
 	// Verified is the outcome of asking the API server, nil when it was not.
 	Verified *VerifyNote `json:"verified,omitempty"`
@@ -101,17 +103,33 @@ type ChangeNote struct {
 	After   StandingNote `json:"after"`
 }
 
+// CutNote is a set of changes that closes every way between two things.
+type CutNote struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Changes are empty when there is no way, or none that a change closes.
+	Changes []ChangeNote `json:"changes"`
+	Closed  bool         `json:"closed"`
+	// Smallest is set when it is known that no set of less effort does it.
+	Smallest bool `json:"smallest"`
+	// Left are the workloads whose ways no change closes.
+	Left []string `json:"left,omitempty"`
+}
+
 // Limits keep reports of large clusters readable.
 type Limits struct {
 	// Detailed is the number of workloads with paths and gains, Gains that of
 	// gains for each, Changes that of changes.
 	Detailed, Gains, Changes int
+	// Protect are the things the changes are to keep from an intruder beside the
+	// whole cluster and its nodes.
+	Protect []Vertex
 }
 
 // Report puts the answer into words.
 func (g *Graph) Report(limits Limits) *Report {
 	answers := g.Answers()
-	r := &Report{Schema: Schema, Workloads: make([]WorkloadNote, 0, len(answers)), Changes: []ChangeNote{}, Cut: []ChangeNote{}, Gaps: []string{}}
+	r := &Report{Schema: Schema, Workloads: make([]WorkloadNote, 0, len(answers)), Changes: []ChangeNote{}, Cut: []ChangeNote{}, Cuts: []CutNote{}, Gaps: []string{}}
 	trees := g.adminTrees()
 	for i := range answers {
 		n := answers[i].note()
@@ -125,12 +143,11 @@ func (g *Graph) Report(limits Limits) *Report {
 	for i := range changes {
 		r.Changes = append(r.Changes, changes[i].note())
 	}
+	for _, cut := range g.Cuts(limits.Protect) {
+		r.Cuts = append(r.Cuts, cut.note())
+	}
 	if before.Admin+before.AdminPossible > 0 {
-		cut, closed := g.Cut()
-		r.Closed = closed
-		for i := range cut {
-			r.Cut = append(r.Cut, cut[i].note())
-		}
+		r.Cut, r.Closed = r.Cuts[0].Changes, r.Cuts[0].Closed
 	}
 	for _, gap := range g.Facts.Inventory.Gaps {
 		r.Gaps = append(r.Gaps, gap.What+": "+gap.Why)
@@ -167,6 +184,17 @@ func (s Standing) note() StandingNote {
 
 func (c *Change) note() ChangeNote {
 	return ChangeNote{Control: c.Control, Fix: c.Fix, Effort: c.Effort, Where: evidence(c.Object, c.Path, ""), Steps: c.Steps, After: c.After.note()}
+}
+
+func (c *Cut) note() CutNote {
+	n := CutNote{From: c.From, To: c.To, Changes: []ChangeNote{}, Closed: c.Closed(), Smallest: c.Smallest}
+	for i := range c.Changes {
+		n.Changes = append(n.Changes, c.Changes[i].note())
+	}
+	for _, w := range c.Left {
+		n.Left = append(n.Left, w.Ref())
+	}
+	return n
 }
 
 func evidence(o *inventory.Object, path, note string) Evidence {

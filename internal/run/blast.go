@@ -37,6 +37,9 @@ type BlastOptions struct {
 	// Verify checks the steps that need rights with the cluster, by at most so
 	// many questions; 0 asks none.
 	Verify int
+	// Protect are things the changes are to keep from an intruder, named as From
+	// and To are.
+	Protect []string
 }
 
 // The formats of blast.
@@ -163,6 +166,13 @@ func blastReport(g *blast.Graph, opts BlastOptions) (*blast.Report, error) {
 	limits := blast.Limits{Detailed: mostDetailed, Gains: mostGains, Changes: cmp.Or(opts.Changes, 3)}
 	if opts.Format == blastText && !opts.All && opts.Workload == "" {
 		limits.Detailed = 200
+	}
+	for _, name := range opts.Protect {
+		v, err := g.Facts.Find(name)
+		if err != nil {
+			return nil, fmt.Errorf("--protect: %w", err)
+		}
+		limits.Protect = append(limits.Protect, v)
 	}
 	if opts.Workload == "" {
 		return g.Report(limits), nil
