@@ -60,6 +60,7 @@ type Note struct {
 	Difficulty string   `json:"difficulty"`
 	MITRE      []string `json:"mitre"`
 	Control    string   `json:"control,omitempty"`
+	Fix        string   `json:"fix,omitempty"`
 	Possible   bool     `json:"possible,omitempty"`
 	Why        string   `json:"why,omitempty"`
 	// Verified is what the API server says of a step that needs rights: agreed,
@@ -267,7 +268,7 @@ func (g *Graph) notes(way []int32) []Note {
 func (h *Hop) Note() Note {
 	n := Note{
 		Step: h.Step.ID, Title: h.Step.Title, From: h.From.String(), Gives: h.To.String(), Difficulty: h.Step.Difficulty.String(),
-		MITRE: h.Step.MITRE, Control: h.Step.Control, Possible: h.Move.Possible, Why: h.Move.Why, Verified: h.Verified, Evidence: []Evidence{},
+		MITRE: h.Step.MITRE, Control: h.Step.Control, Fix: h.Step.Fix, Possible: h.Move.Possible, Why: h.Move.Why, Verified: h.Verified, Evidence: []Evidence{},
 	}
 	if h.Passed != "" {
 		n.Gives = "root on " + h.Passed + ", and there " + n.Gives
