@@ -36,6 +36,15 @@ func (c *clusterFlags) chosen() *run.Cluster {
 	return &c.from
 }
 
+// place is what is to be looked at: the cluster, if there is one, else files.
+func (c *clusterFlags) place(in run.Input) run.Place {
+	p := run.Place{Input: in, Version: Version()}
+	if c.on {
+		p.Cluster = &c.from
+	}
+	return p
+}
+
 // check refuses flags that would have no effect.
 func (c *clusterFlags) check(cmd *cobra.Command) error {
 	if c.from.As == "" && len(c.from.AsGroups) > 0 {

@@ -190,7 +190,8 @@ func (inv *Inventory) Kind(kind string, groups ...string) []*Object {
 // GapFor returns the first gap that may hide objects of the kind.
 func (inv *Inventory) GapFor(kind string) (Gap, bool) {
 	for _, g := range inv.Gaps {
-		if len(g.Kinds) == 0 || slices.Contains(g.Kinds, kind) {
+		// "*" stands for all kinds of a group that could not be asked for.
+		if len(g.Kinds) == 0 || slices.Contains(g.Kinds, kind) || slices.Contains(g.Kinds, "*") {
 			return g, true
 		}
 	}

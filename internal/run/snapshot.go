@@ -111,14 +111,9 @@ func snapshotIn(paths []string) (*live, error) {
 	if len(paths) > 1 {
 		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: scan it by itself", path)
 	}
-	file, err := os.Open(path)
+	inv, header, err := readSnapshot(path)
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
-	}
-	defer file.Close() //nolint:errcheck // only read
-	inv, header, err := snapshot.Read(file, &inventory.Origin{Kind: inventory.FromSnapshot})
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot %s: %w", path, err)
+		return nil, err
 	}
 	return &live{
 		name: filepath.ToSlash(path), version: header.ServerVersion,

@@ -1,6 +1,7 @@
 // Package cluster reads objects from an API server, and nothing but reads: it
-// sends get and list. What it may not or can not read becomes a gap. It judges
-// nothing.
+// sends get and list, and where it is told to ask, subject access reviews, of
+// which the server keeps nothing. What it may not or can not read becomes a gap.
+// It judges nothing.
 package cluster
 
 import (
@@ -115,8 +116,10 @@ func (c *Client) Version() string { return c.version }
 // Server is the address of the API server.
 func (c *Client) Server() string { return c.base.String() }
 
-// request is one GET.
+// request is one GET, or a POST if it has a body.
 type request struct {
+	body []byte
+
 	path   string
 	query  url.Values
 	accept string
@@ -183,9 +186,16 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, *failure) {
 	u := *c.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + r.path
 	u.RawQuery = r.query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	method, content := http.MethodGet, io.Reader(http.NoBody)
+	if r.body != nil {
+		method, content = http.MethodPost, bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), content)
 	if err != nil {
 		return nil, &failure{why: other, text: err.Error()}
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.accept == "" {
 		r.accept = "application/json"
@@ -210,7 +220,7 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, *failure) {
 		return nil, fromTransport(ctx, err, c.opts.Timeout)
 	case n > r.size:
 		return nil, &failure{why: tooLarge, text: errTooLarge.Error()}
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated:
 		return nil, fromStatus(resp, buf.Bytes())
 	}
 	return buf.Bytes(), nil
