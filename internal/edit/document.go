@@ -25,6 +25,8 @@ type document struct {
 	objects map[Place]*yaml.Node
 	// shared are the nodes that aliases refer to.
 	shared map[*yaml.Node]bool
+	// odd is set for documents that are more than their values.
+	odd bool
 	style
 }
 
@@ -116,11 +118,13 @@ func oddBreaks(text []byte) bool {
 // survey walks over all nodes, notes where maps start and how the author
 // writes.
 func (d *document) survey(n, parent *yaml.Node, v *votes) {
+	d.odd = d.odd || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0
 	switch n.Kind {
 	case yaml.AliasNode:
 		d.shared[n.Alias] = true
 		return
 	case yaml.MappingNode:
+		d.odd = d.odd || repeated(n)
 		d.objects[Place{int32(n.Line + d.first), int32(n.Column)}] = n //nolint:gosec // bounded by the size of the file
 	case yaml.SequenceNode, yaml.ScalarNode, yaml.DocumentNode:
 	}
@@ -128,6 +132,32 @@ func (d *document) survey(n, parent *yaml.Node, v *votes) {
 	for _, c := range n.Content {
 		d.survey(c, n, v)
 	}
+}
+
+// repeated tells whether a map has a key twice, or one that is no scalar.
+func repeated(n *yaml.Node) bool {
+	const few = 12 // above which looking at each pair takes longer
+	if len(n.Content) > few {
+		seen := make(map[string]bool, len(n.Content)/2) //nolint:mnd // keys and values
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if k := n.Content[i]; k.Kind != yaml.ScalarNode || seen[k.Value] {
+				return true
+			}
+			seen[n.Content[i].Value] = true
+		}
+		return false
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		for j := 0; j < i; j += 2 {
+			if n.Content[j].Value == n.Content[i].Value {
+				return true
+			}
+		}
+		if n.Content[i].Kind != yaml.ScalarNode {
+			return true
+		}
+	}
+	return false
 }
 
 // object is the map that starts at a place.

@@ -68,6 +68,27 @@ var (
 // Apply makes the changes and returns the new text. For each change there is an
 // error, nil if it was made. A refused change leaves no trace.
 func Apply(data []byte, changes []Change) ([]byte, []error) {
+	return run(data, changes, (*document).prove)
+}
+
+// Draft is [Apply] for callers who read the new text anyway and compare its
+// values with those they asked for: it leaves the reading to them where values
+// are all there is. Documents in which they are not, for they have anchors,
+// tags or repeated keys, or in which something else than their top is changed,
+// are proven here.
+func Draft(data []byte, changes []Change) ([]byte, []error) {
+	return run(data, changes, func(d *document, found []splice, changes []Change, own []int) error {
+		if d.plain(changes, own) {
+			return nil
+		}
+		return d.prove(found, changes, own)
+	})
+}
+
+// proof reads the outcome of splices again.
+type proof func(d *document, found []splice, changes []Change, own []int) error
+
+func run(data []byte, changes []Change, prove proof) ([]byte, []error) {
 	errs := make([]error, len(changes))
 	body, mark := data, 0
 	if rest, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
@@ -89,7 +110,7 @@ func Apply(data []byte, changes []Change) ([]byte, []error) {
 		if len(own) == 0 {
 			continue
 		}
-		for _, s := range part.apply(changes, own, errs) {
+		for _, s := range part.apply(changes, own, errs, prove) {
 			all = append(all, splice{s.start + part.start, s.end + part.start, s.text})
 		}
 	}
@@ -98,7 +119,7 @@ func Apply(data []byte, changes []Change) ([]byte, []error) {
 
 // apply works out the splices for the changes of one part of the file, and
 // leaves out those that can't be made.
-func (p *part) apply(changes []Change, own []int, errs []error) []splice {
+func (p *part) apply(changes []Change, own []int, errs []error, prove proof) []splice {
 	doc, err := parse(p.text, p.first)
 	for _, i := range own {
 		errs[i] = err
@@ -113,7 +134,7 @@ func (p *part) apply(changes []Change, own []int, errs []error) []splice {
 		}
 		found, refused := doc.plan(changes, trial)
 		if len(refused) == 0 {
-			err := doc.prove(found, changes, trial)
+			err := prove(doc, found, changes, trial)
 			if err == nil {
 				return found
 			}
@@ -246,6 +267,20 @@ func (d *document) prove(found []splice, changes []Change, own []int) error {
 		return fmt.Errorf("%w (the result would not be what was asked for)", ErrLayout)
 	}
 	return nil
+}
+
+// plain tells whether a reader of the values of a document would see all that
+// changes can do to it.
+func (d *document) plain(changes []Change, own []int) bool {
+	if len(d.roots) != 1 || d.odd {
+		return false
+	}
+	for _, i := range own {
+		if d.object(changes[i].Object) != d.roots[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // part is a stretch of a file between two lines that start with "---".

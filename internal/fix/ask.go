@@ -3,6 +3,8 @@ package fix
 import (
 	"maps"
 	"slices"
+
+	"github.com/redoubt-k8s/redoubt/internal/edit"
 )
 
 // Question is one edit, proven, that a person is asked about.
@@ -52,7 +54,7 @@ func (s *session) question(p *proposal) Question {
 	q := Question{Edits: s.edits(p, backwards(s.Texts[name], s.state.texts[name]))}
 	var alone applied
 	if p.root == "" {
-		alone = apply(s.state.texts[name], []*proposal{p})
+		alone = apply(s.state.texts[name], []*proposal{p}, edit.Apply)
 	} else {
 		alone = s.applyRoot(name, []*proposal{p})
 	}

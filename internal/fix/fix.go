@@ -138,7 +138,7 @@ func newSession(inv *inventory.Inventory, opts Options) *session {
 		Options: opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
 		agreed: make(map[string]bool), declined: make(map[string]bool), unsteady: make(map[objectKey]bool),
 		patches: make(map[string]string), patchNames: make(map[objectKey]string), patched: make(map[objectKey][]edit.Change),
-		checked: make(map[string]error), values: make(map[string]*valueAt), result: &Result{Texts: make(map[string][]byte)},
+		checked: make(map[string]error), values: make(map[string]*valueAt), slow: make(map[string]bool), result: &Result{Texts: make(map[string][]byte)},
 	}
 }
 
@@ -184,6 +184,9 @@ type session struct {
 	built    int
 	// values are where fields of charts are set, nil for nowhere.
 	values map[string]*valueAt
+	// slow are the files in which the proof by values did not do, and each edit
+	// is proven by itself.
+	slow map[string]bool
 	// patches are the patch files that were added, with their folder, by name;
 	// patched what is patched of an object.
 	patches    map[string]string

@@ -38,7 +38,11 @@ func (s *session) round(proposals []*proposal) error {
 		return s.unbuilt(trial, bad)
 	}
 	if stray, ok := errors.AsType[*strayError](err); ok {
-		s.Locked[stray.file] = errChanged.Error()
+		if s.slow[stray.file] {
+			s.Locked[stray.file] = errChanged.Error()
+		}
+		// The second time each edit is proven by itself.
+		s.slow[stray.file] = true
 		return s.round(s.refresh(proposals))
 	}
 	if err != nil || len(trial) == 0 {
@@ -211,7 +215,11 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 	}
 	parallel(len(plain), func(i int) {
 		at, _ := slices.BinarySearch(names, plain[i])
-		done[at] = apply(s.state.texts[plain[i]], files[plain[i]])
+		edits := edit.Draft
+		if s.slow[plain[i]] {
+			edits = edit.Apply
+		}
+		done[at] = apply(s.state.texts[plain[i]], files[plain[i]], edits)
 	})
 	for i, name := range names {
 		for p, why := range done[i].refused {
@@ -248,10 +256,10 @@ type applied struct {
 }
 
 // apply edits one file. An edit of several changes is made whole or not at all.
-func apply(old []byte, proposals []*proposal) applied {
+func apply(old []byte, proposals []*proposal, edits func([]byte, []edit.Change) ([]byte, []error)) applied {
 	refused := make(map[*proposal]string)
 	for len(proposals) > 0 {
-		text, failed := applyAll(old, proposals)
+		text, failed := applyAll(old, proposals, edits)
 		if len(failed) == 0 {
 			return withDocuments(text, proposals, refused)
 		}
@@ -275,7 +283,7 @@ func reason(err error) string {
 }
 
 // applyAll makes all edits of a file, and says which can't be made.
-func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
+func applyAll(old []byte, proposals []*proposal, edits func([]byte, []edit.Change) ([]byte, []error)) ([]byte, map[*proposal]error) {
 	var changes []edit.Change
 	var owner []*proposal
 	for _, p := range proposals {
@@ -283,7 +291,7 @@ func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
 			changes, owner = append(changes, c), append(owner, p)
 		}
 	}
-	text, errs := edit.Apply(old, changes)
+	text, errs := edits(old, changes)
 	failed := make(map[*proposal]error)
 	for i, err := range errs {
 		if err != nil && failed[owner[i]] == nil {

@@ -87,11 +87,12 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	}
 	inv.Seal()
 	inv.ImageUsers = settings.imageUsers(inv)
+	memory := new(check.Memory)
 	judge := func(inv *inventory.Inventory) ([]finding.Finding, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		res := check.Run(inv, compiled, check.Options{})
+		res := check.Run(inv, compiled, check.Options{Memory: memory})
 		return settings.apply(res.Findings, inv, all, opts.Now), nil
 	}
 	texts, locked := readTexts(inv, stdin)
