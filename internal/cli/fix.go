@@ -164,15 +164,17 @@ func fixJSON(w io.Writer, res *run.Fixed) error {
 // Programs that apply diffs read past the former.
 func fixDiff(w io.Writer, res *run.Fixed) error {
 	var b strings.Builder
+	of := make(map[string][]*fix.Edit)
+	for i := range res.Edits {
+		of[res.Edits[i].File] = append(of[res.Edits[i].File], &res.Edits[i])
+	}
 	for _, name := range slices.Sorted(maps.Keys(res.Texts)) {
-		for _, e := range res.Edits {
-			if e.File == name {
-				what := e.Path
-				if what == "" {
-					what = e.After
-				}
-				fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
+		for _, e := range of[name] {
+			what := e.Path
+			if what == "" {
+				what = e.After
 			}
+			fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
 		}
 		b.WriteString(fix.Unified(name, res.Originals[name], res.Texts[name]))
 	}

@@ -447,6 +447,9 @@ var levels = map[string]int{podsecurity.Restricted: 3, podsecurity.Baseline: 2, 
 func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
 	templates := now.PodTemplates()
 	for i, t := range old.PodTemplates() {
+		if i < len(templates) && templates[i].Digest == t.Digest {
+			continue
+		}
 		if i >= len(templates) || levels[evaluator.Evaluate(templates[i]).Level] < levels[evaluator.Evaluate(t).Level] {
 			return true
 		}
