@@ -44,6 +44,27 @@ type style struct {
 }
 
 func parse(text []byte, first int) (*document, error) {
+	d, err := open(text, first)
+	if err != nil {
+		return nil, err
+	}
+	for dec := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var top yaml.Node
+		err := dec.Decode(&top)
+		if errors.Is(err, io.EOF) {
+			return d.surveyed(), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w (%w)", ErrLayout, err)
+		}
+		if len(top.Content) > 0 {
+			d.roots = append(d.roots, top.Content[0])
+		}
+	}
+}
+
+// open takes a text whose nodes are not known yet.
+func open(text []byte, first int) (*document, error) {
 	if template(text) {
 		return nil, ErrTemplate
 	}
@@ -56,28 +77,20 @@ func parse(text []byte, first int) (*document, error) {
 			d.lines = append(d.lines, i+1)
 		}
 	}
-	for dec := yaml.NewDecoder(bytes.NewReader(text)); ; {
-		var top yaml.Node
-		err := dec.Decode(&top)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w (%w)", ErrLayout, err)
-		}
-		if len(top.Content) > 0 {
-			d.roots = append(d.roots, top.Content[0])
-		}
-	}
+	return d, nil
+}
+
+// surveyed looks at all nodes.
+func (d *document) surveyed() *document {
 	votes := &votes{steps: make(map[int]int)}
 	for _, r := range d.roots {
 		d.survey(r, nil, votes)
 	}
 	d.style = votes.style()
-	if bytes.Contains(text, []byte("\r\n")) {
+	if bytes.Contains(d.text, []byte("\r\n")) {
 		d.eol = "\r\n"
 	}
-	return d, nil
+	return d
 }
 
 // template tells whether the text is made by a template engine: actions of Go

@@ -36,6 +36,8 @@ type Options struct {
 	Judge  Judge
 	// Texts are the files as they were read, by name.
 	Texts map[string][]byte
+	// Parsed are parts of files as they were parsed before; some or none of them.
+	Parsed map[string][]edit.Parsed
 	// Locked are files that must not be edited, and why.
 	Locked map[string]string
 	Limits decode.Limits
@@ -116,7 +118,7 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 		s.Locked = make(map[string]string)
 	}
 	maps.Copy(s.texts, opts.Texts)
-	s.state = state{inv: s.inv, texts: s.texts}
+	s.state = state{inv: s.inv, texts: s.texts, parsed: opts.Parsed}
 	var err error
 	if s.state.findings, err = opts.Judge(s.inv); err != nil {
 		return nil, err
@@ -204,6 +206,8 @@ type state struct {
 	inv      *inventory.Inventory
 	texts    map[string][]byte
 	findings []finding.Finding
+	// parsed are parts of the texts as they were parsed.
+	parsed map[string][]edit.Parsed
 }
 
 // errChanged says that a file is not what was judged.
@@ -223,14 +227,29 @@ func parallel(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// decode reads a file as the scan does. Parts that can't be read are left out,
+// decoded is a file as the scan reads it. Parts that can't be read are left out,
 // as there.
-func (s *session) decode(name string, text []byte) ([]*inventory.Object, error) {
-	res, err := decode.File(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
-	if len(res.Objects) == 0 && err != nil {
-		return nil, err
+type decoded struct {
+	objects []*inventory.Object
+	parsed  []edit.Parsed
+	err     error
+}
+
+func (s *session) decode(name string, text []byte) decoded {
+	res, documents, err := decode.Documents(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
+	if len(res.Objects) > 0 {
+		err = nil
 	}
-	return res.Objects, nil
+	return decoded{res.Objects, Parsed(documents), err}
+}
+
+// Parsed is what was decoded, for who edits it.
+func Parsed(documents []decode.Document) []edit.Parsed {
+	out := make([]edit.Parsed, len(documents))
+	for i, d := range documents {
+		out[i] = edit.Parsed(d)
+	}
+	return out
 }
 
 // byFile are the objects that stand in files themselves.
@@ -299,16 +318,17 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 		}
 		next.inv.Add(objects...)
 	}
-	objects, errs := make([][]*inventory.Object, len(names)), make([]error, len(names))
-	parallel(len(names), func(i int) { objects[i], errs[i] = s.decode(names[i], texts[names[i]]) })
+	files := make([]decoded, len(names))
+	parallel(len(names), func(i int) { files[i] = s.decode(names[i], texts[names[i]]) })
+	next.parsed = maps.Clone(s.state.parsed)
 	for i, name := range names {
-		if errs[i] == nil && len(objects[i]) != len(own[name])+added[name] {
-			errs[i] = errChanged
-		}
-		if errs[i] != nil {
+		if files[i].err != nil || len(files[i].objects) != len(own[name])+added[name] {
 			return next, &strayError{name}
 		}
-		next.inv.Add(objects[i]...)
+		next.inv.Add(files[i].objects...)
+		if next.parsed != nil {
+			next.parsed[name] = files[i].parsed
+		}
 	}
 	next.inv.Seal()
 	if err := s.strays(texts, &next, trial); err != nil {

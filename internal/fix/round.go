@@ -215,9 +215,11 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 	}
 	parallel(len(plain), func(i int) {
 		at, _ := slices.BinarySearch(names, plain[i])
-		edits := edit.Draft
-		if s.slow[plain[i]] {
-			edits = edit.Apply
+		edits := edit.Apply
+		if !s.slow[plain[i]] {
+			edits = func(data []byte, changes []edit.Change) ([]byte, []error) {
+				return edit.Draft(data, changes, s.state.parsed[plain[i]])
+			}
 		}
 		done[at] = apply(s.state.texts[plain[i]], files[plain[i]], edits)
 	})
@@ -255,8 +257,11 @@ type applied struct {
 	refused map[*proposal]string
 }
 
+// editing is how changes are made, proven or to be proven by what they give.
+type editing func(data []byte, changes []edit.Change) ([]byte, []error)
+
 // apply edits one file. An edit of several changes is made whole or not at all.
-func apply(old []byte, proposals []*proposal, edits func([]byte, []edit.Change) ([]byte, []error)) applied {
+func apply(old []byte, proposals []*proposal, edits editing) applied {
 	refused := make(map[*proposal]string)
 	for len(proposals) > 0 {
 		text, failed := applyAll(old, proposals, edits)
@@ -283,7 +288,7 @@ func reason(err error) string {
 }
 
 // applyAll makes all edits of a file, and says which can't be made.
-func applyAll(old []byte, proposals []*proposal, edits func([]byte, []edit.Change) ([]byte, []error)) ([]byte, map[*proposal]error) {
+func applyAll(old []byte, proposals []*proposal, edits editing) ([]byte, map[*proposal]error) {
 	var changes []edit.Change
 	var owner []*proposal
 	for _, p := range proposals {

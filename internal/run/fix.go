@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/decode"
+	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/fix"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -75,6 +77,8 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		selected, err = catalogue.Select(all, opts.Selection)
 		return err
 	})
+	seen := &keeper{parsed: make(map[string][]edit.Parsed)}
+	opts.decode = seen.decode
 	inv, readErr := read(ctx, opts.Input)
 	if err := group.Wait(); err != nil {
 		return nil, err
@@ -105,12 +109,40 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	roots := shop.roots(inv, texts, locked)
 	res, err := fix.Run(inv, fix.Options{
 		Controls: byID(all), Selected: ids(selected), Safety: opts.Safety, Judge: judge,
-		Texts: texts, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
+		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &Fixed{Result: res, Originals: texts}, brokenInput(inv, opts.KeepGoing)
+}
+
+// keeper keeps what was parsed when manifests were read: it is needed again where
+// they are edited.
+type keeper struct {
+	mu     sync.Mutex
+	bytes  int
+	parsed map[string][]edit.Parsed
+}
+
+// maxKept bounds the text of which this is kept: nodes are large.
+const maxKept = 32 << 20
+
+func (k *keeper) decode(data []byte, origin *inventory.Origin, limits decode.Limits) (decode.Result, error) {
+	k.mu.Lock()
+	k.bytes += len(data)
+	full := k.bytes > maxKept
+	k.mu.Unlock()
+	if full {
+		return decode.File(data, origin, limits)
+	}
+	res, documents, err := decode.Documents(data, origin, limits)
+	if len(res.Objects) > 0 {
+		k.mu.Lock()
+		k.parsed[origin.File] = fix.Parsed(documents)
+		k.mu.Unlock()
+	}
+	return res, err
 }
 
 func byID(controls []*control.Control) map[string]*control.Control {
