@@ -18,6 +18,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/podsecurity"
 )
 
 // A Judge says what is wrong with an inventory, by all controls there are:
@@ -189,6 +190,8 @@ type session struct {
 	// slow are the files in which the proof by values did not do, and each edit
 	// is proven by itself.
 	slow map[string]bool
+	// evaluator is made when first needed.
+	evaluator *podsecurity.Evaluator
 	// patches are the patch files that were added, with their folder, by name;
 	// patched what is patched of an object.
 	patches    map[string]string
@@ -208,6 +211,8 @@ type state struct {
 	findings []finding.Finding
 	// parsed are parts of the texts as they were parsed.
 	parsed map[string][]edit.Parsed
+	// tallies are counted when first needed.
+	tallies map[tallyKey]tally
 }
 
 // errChanged says that a file is not what was judged.

@@ -49,7 +49,7 @@ func (s *session) round(proposals []*proposal) error {
 		return err
 	}
 	s.judged++
-	harm := s.worse(trial, next)
+	harm := s.worse(trial, &next)
 	switch {
 	case len(harm) == 0:
 		return s.offer(trial, next)
@@ -368,8 +368,12 @@ func tallies(st *state) map[tallyKey]tally {
 
 // worse says what is worse than before, or which finding is still there: nothing
 // if the edits do what they are for and no harm.
-func (s *session) worse(trial []*proposal, next state) harm {
-	before, after := tallies(&s.state), tallies(&next)
+func (s *session) worse(trial []*proposal, next *state) harm {
+	if s.state.tallies == nil {
+		s.state.tallies = tallies(&s.state)
+	}
+	next.tallies = tallies(next)
+	before, after := s.state.tallies, next.tallies
 	expected := make(map[tallyKey]int)
 	gain := make(map[objectKey]finding.Severity)
 	for _, p := range trial {
@@ -406,7 +410,7 @@ func (s *session) worse(trial []*proposal, next state) harm {
 			found.add(k.object, "the edit alone does not clear the finding")
 		}
 	}
-	s.refused(trial, next, found)
+	s.refused(trial, *next, found)
 	return found
 }
 
@@ -430,7 +434,15 @@ func (s *session) refused(trial []*proposal, next state, found harm) {
 			old[k] = o
 		}
 	}
-	evaluator, err := podsecurity.New("latest")
+	if s.evaluator == nil {
+		var err error
+		if s.evaluator, err = podsecurity.New("latest"); err != nil {
+			for k := range edited {
+				found.add(k, err.Error())
+			}
+			return
+		}
+	}
 	for o, k := range (&session{state: next}).objectKeys() {
 		if old[k] == nil || found[k] != "" {
 			continue
@@ -440,7 +452,7 @@ func (s *session) refused(trial []*proposal, next state, found harm) {
 		if len(now) > len(was) {
 			found.add(k, "the API server would refuse or drop a field of the result")
 		}
-		if err != nil || looser(evaluator, old[k], o) {
+		if looser(s.evaluator, old[k], o) {
 			found.add(k, "the edit would lower the Pod Security level of the pod")
 		}
 	}
@@ -452,10 +464,14 @@ var levels = map[string]int{podsecurity.Restricted: 3, podsecurity.Baseline: 2, 
 func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
 	templates := now.PodTemplates()
 	for i, t := range old.PodTemplates() {
-		if i < len(templates) && templates[i].Digest == t.Digest {
+		if i >= len(templates) {
+			return true
+		}
+		if templates[i].Digest == t.Digest {
 			continue
 		}
-		if i >= len(templates) || levels[evaluator.Evaluate(templates[i]).Level] < levels[evaluator.Evaluate(t).Level] {
+		level := evaluator.Evaluate(templates[i]).Level
+		if level != podsecurity.Restricted && levels[level] < levels[evaluator.Evaluate(t).Level] {
 			return true
 		}
 	}
