@@ -52,6 +52,10 @@ func (s *session) ask(trial []*proposal) ([]*proposal, error) {
 func (s *session) question(p *proposal) Question {
 	name := p.target
 	q := Question{Edits: s.edits(p, backwards(s.Texts[name], s.state.texts[name]))}
+	if s.live {
+		q.Diff = s.patchAlone(p)
+		return q
+	}
 	var alone applied
 	if p.root == "" {
 		alone = apply(s.state.texts[name], []*proposal{p}, edit.Apply)

@@ -125,11 +125,16 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 		return nil, err
 	}
 	s.result.Before = s.open()
+	s.goLive()
 	if err := s.rounds(); err != nil {
 		return nil, err
 	}
 	s.result.After = s.open()
-	if err := s.postRender(); err != nil {
+	patches := s.postRender
+	if s.live {
+		patches = s.livePatches
+	}
+	if err := patches(); err != nil {
 		return nil, err
 	}
 	s.report()
@@ -202,6 +207,11 @@ type session struct {
 	virtual bool
 	pending []*proposal
 	tries   int
+	// live is set where the objects are those of a cluster; created are those
+	// that it is to get, edited the objects of the edits.
+	live    bool
+	created []created
+	edited  []objectKey
 }
 
 // state is an inventory with what is wrong with it.
@@ -305,6 +315,7 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
 		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,
 		ImageUsers: s.state.inv.ImageUsers, ClusterWide: s.state.inv.ClusterWide,
+		ServerVersion: s.state.inv.ServerVersion,
 	}}
 	maps.Copy(next.texts, s.state.texts)
 	own := byFile(s.state.inv)
@@ -322,6 +333,9 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 			return next, err
 		}
 		next.inv.Add(objects...)
+	}
+	if err := s.addCreated(&next, trial); err != nil {
+		return next, err
 	}
 	files := make([]decoded, len(names))
 	parallel(len(names), func(i int) { files[i] = s.decode(names[i], texts[names[i]]) })

@@ -265,6 +265,10 @@ func differ(a, b *inventory.Node, path string) []string {
 
 // through makes an edit of a rendered object one of what it is made from.
 func (s *session) through(p *proposal, o *inventory.Object) (*proposal, error) {
+	if isLive(o) {
+		p.root, p.target = o.Origin.Root, o.Origin.Root
+		return p, patchable(o, p.changes)
+	}
 	refused := s.editable(o)
 	r := s.root(o)
 	if r == nil || len(p.documents) > 0 {

@@ -486,10 +486,16 @@ func (s *session) accept(trial []*proposal, next state) {
 		if p.root != "" {
 			s.patched[p.object] = append(s.patched[p.object], p.changes...)
 		}
+		if s.live {
+			s.create(p)
+		}
 		if lines[name] == nil {
 			lines[name] = backwards(s.Texts[name], s.state.texts[name])
 		}
 		s.result.Edits = append(s.result.Edits, s.edits(p, lines[name])...)
+		for len(s.edited) < len(s.result.Edits) {
+			s.edited = append(s.edited, p.object)
+		}
 	}
 	s.state = next
 	// What could not be done before may be possible now.

@@ -39,6 +39,8 @@ type FixOptions struct {
 	IngressNamespace string
 	// Ask decides on each edit; nil means that all are wanted.
 	Ask func(fix.Question) (bool, error)
+	// Cluster is read instead of files, if set.
+	Cluster *Cluster
 }
 
 // Fixed is the outcome of [Fix].
@@ -47,13 +49,16 @@ type Fixed struct {
 
 	// Originals are the texts of the files that change, as they were read.
 	Originals map[string][]byte
+	// From names the cluster or snapshot that was read, "" for files.
+	From string
 }
 
 // Fix reads, judges and works out edits. It writes nothing; [Write] does.
 func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
-	if len(opts.Paths) == 0 {
-		opts.Paths = []string{"."}
+	if err := opts.findLive(ctx); err != nil {
+		return nil, err
 	}
+	readAll := opts.source()
 	minor, err := control.ParseMinor(opts.KubernetesVersion)
 	if err != nil {
 		return nil, fmt.Errorf("--kubernetes-version: %w", err)
@@ -79,7 +84,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	})
 	seen := &keeper{parsed: make(map[string][]edit.Parsed)}
 	opts.decode = seen.decode
-	inv, readErr := read(ctx, opts.Input)
+	inv, readErr := readAll(ctx)
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -90,7 +95,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		return nil, ErrNothing
 	}
 	inv.Seal()
-	inv.ImageUsers = settings.imageUsers(inv)
+	settings.addImageUsers(inv)
 	memory := new(check.Memory)
 	judge := func(inv *inventory.Inventory) ([]finding.Finding, error) {
 		if err := ctx.Err(); err != nil {
@@ -114,7 +119,11 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Fixed{Result: res, Originals: texts}, brokenInput(inv, opts.KeepGoing)
+	fixed := &Fixed{Result: res, Originals: texts}
+	if opts.live != nil {
+		fixed.From = opts.live.name
+	}
+	return fixed, brokenInput(inv, opts.KeepGoing)
 }
 
 // keeper keeps what was parsed when manifests were read: it is needed again where
@@ -277,6 +286,16 @@ func sortedKeys(m map[string][]byte) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// writeNew writes a new file to the disk.
+func writeNew(name string, text []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, newMode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // pending is a new text on disk, beside the file it will replace.

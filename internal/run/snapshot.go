@@ -97,23 +97,31 @@ func isSnapshot(path string) bool {
 
 // scanSnapshot judges a snapshot as the cluster it was taken of.
 func scanSnapshot(ctx context.Context, opts ScanOptions) (*report.Report, error) {
-	path := opts.Paths[slices.IndexFunc(opts.Paths, isSnapshot)]
-	if len(opts.Paths) > 1 {
-		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: scan it by itself", path)
+	if err := opts.openSnapshot(); err != nil {
+		return nil, err
+	}
+	return Scan(ctx, opts)
+}
+
+// openSnapshot reads the snapshot among the paths.
+func (o *ScanOptions) openSnapshot() error {
+	path := o.Paths[slices.IndexFunc(o.Paths, isSnapshot)]
+	if len(o.Paths) > 1 {
+		return fmt.Errorf("%s is a snapshot of a whole cluster: give it by itself", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
+		return fmt.Errorf("read snapshot: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // only read
 	inv, header, err := snapshot.Read(file, &inventory.Origin{Kind: inventory.FromSnapshot})
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot %s: %w", path, err)
+		return fmt.Errorf("read snapshot %s: %w", path, err)
 	}
-	opts.Paths = nil
-	opts.live = &live{
+	o.Paths = nil
+	o.live = &live{
 		name: filepath.ToSlash(path), version: header.ServerVersion,
 		read: func(context.Context) (*inventory.Inventory, error) { return inv, nil },
 	}
-	return Scan(ctx, opts)
+	return nil
 }
