@@ -62,6 +62,7 @@ func TestPatchesOfALiveClusterAreTakenByItsServer(t *testing.T) {
 	}
 
 	res := fixLive(t, snapshot)
+	writesFolder(t, res)
 	if live := fixLive(t, c.Kubeconfig); len(live.Patches) != len(res.Patches) {
 		t.Errorf("%d patches for the cluster, %d for its snapshot", len(live.Patches), len(res.Patches))
 	}
@@ -77,7 +78,7 @@ func TestPatchesOfALiveClusterAreTakenByItsServer(t *testing.T) {
 		}
 	}
 	t.Logf("%d patches: %v; %d edits; findings from %d to %d", len(res.Patches), types, len(res.Edits), res.Before, res.After)
-	for _, kind := range []fix.PatchType{fix.Strategic, fix.JSON, fix.Create} {
+	for _, kind := range []fix.PatchType{fix.Strategic, fix.Merge, fix.JSON, fix.Create} {
 		if types[kind] == 0 {
 			t.Errorf("no patch of type %s among %v", kind, types)
 		}
@@ -101,13 +102,50 @@ func TestPatchesOfALiveClusterAreTakenByItsServer(t *testing.T) {
 	}
 }
 
+// writesFolder wants all patches in a folder, with the commands in their order,
+// and no folder to be written over.
+func writesFolder(t *testing.T, res *run.Fixed) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "patches")
+	n, err := res.WriteFolder(dir)
+	if err != nil || n != len(res.Patches)+2 {
+		t.Fatalf("%d files for %d patches (%v)", n, len(res.Patches), err)
+	}
+	script := content(t, filepath.Join(dir, "apply.sh"))
+	at := 0
+	for _, p := range res.Patches {
+		i := strings.Index(script[at:], p.Command+" \"$@\"\n")
+		if i < 0 {
+			t.Errorf("%s is not in its place in\n%s", p.Command, script)
+			continue
+		}
+		at += i
+		if got := content(t, filepath.Join(dir, p.File)); got != p.Text {
+			t.Errorf("%s holds\n%s", p.File, got)
+		}
+	}
+	for _, e := range res.Edits {
+		if e.Path != "" && e.File == "" {
+			t.Errorf("the edit of %s of %s is in no file", e.Path, e.Object)
+		}
+	}
+	if _, err := res.WriteFolder(dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("a second run writes over the first: %v", err)
+	}
+	if len(res.Texts) > 0 {
+		t.Errorf("live objects have texts: %v", res.Texts)
+	}
+}
+
 // createLater creates custom resources, whose kind the server may not know yet.
 func createLater(t *testing.T, c *clustertest.Cluster, manifests string) {
 	t.Helper()
 	client := newPatcher(t, c)
 	for range 100 {
 		client = newPatcher(t, c)
-		if _, err := client.mapper.RESTMapping(schema.GroupKind{Group: "argoproj.io", Kind: "Rollout"}); err == nil {
+		_, err := client.mapper.RESTMapping(schema.GroupKind{Group: "argoproj.io", Kind: "Rollout"})
+		_, err2 := client.mapper.RESTMapping(schema.GroupKind{Group: "security.istio.io", Kind: "PeerAuthentication"})
+		if err == nil && err2 == nil {
 			break
 		}
 		time.Sleep(100 * time.Millisecond)
