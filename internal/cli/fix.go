@@ -250,12 +250,7 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))
 		reasons(&b, res.Refused, flags.explained)
 	}
-	for _, p := range res.Patches {
-		if p.Chart == "" {
-			continue
-		}
-		fmt.Fprintf(&b, "patch for %s, which chart %s renders (for a post-renderer, or an overlay of Kustomize):\n%s", p.Object, p.Chart, shifted(p.Text))
-	}
+	chartPatches(&b, res.Patches, flags.folder)
 	switch n := len(res.Manual); {
 	case n > 0 && flags.explained:
 		fmt.Fprintf(&b, "%s left to a person:\n", plural(n, "finding"))
@@ -264,6 +259,23 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s left to a person; --explain lists them\n", plural(n, "finding"))
 	}
 	io.WriteString(w, b.String()) //nolint:errcheck,gosec // there is nowhere left to report it
+}
+
+// chartPatches shows the patches for charts, or says where they were written.
+func chartPatches(b *strings.Builder, patches []fix.Patch, folder string) {
+	charts := fix.Charts(patches)
+	if len(charts) == 0 {
+		return
+	}
+	if folder != "" {
+		fmt.Fprintf(b, "patches for what %s renders and no value sets are in %s, with a post-renderer\n", strings.Join(charts, ", "), folder)
+		return
+	}
+	for _, p := range patches {
+		if p.Chart != "" {
+			fmt.Fprintf(b, "patch for %s, which chart %s renders (--output-dir DIR writes it, with a post-renderer):\n%s", p.Object, p.Chart, shifted(p.Text))
+		}
+	}
 }
 
 // oneLine keeps what comes from a cluster within its comment.

@@ -105,6 +105,8 @@ type Result struct {
 	Bolder int
 	// Before and After are the open findings of the selected controls.
 	Before, After int
+	// Final is what the input is once the edits are made, without the patches.
+	Final *inventory.Inventory
 }
 
 // maxRounds bounds how often edits may make other edits possible.
@@ -129,7 +131,7 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 	if err := s.rounds(); err != nil {
 		return nil, err
 	}
-	s.result.After = s.open()
+	s.result.After, s.result.Final = s.open(), s.state.inv
 	patches := s.postRender
 	if s.live {
 		patches = s.livePatches

@@ -207,16 +207,6 @@ func (s *session) livePatches() error {
 	return nil
 }
 
-// fileName tells the object of a file.
-func fileName(o *inventory.Object) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' {
-			return r
-		}
-		return '-'
-	}, strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(o.Namespace+"-"+o.Kind+"-"+o.Name, "-"), ".", "-")))
-}
-
 // patchCommand is the command but for the file.
 func patchCommand(o *inventory.Object, kind PatchType) string {
 	name := strings.ToLower(o.Kind)
@@ -440,40 +430,4 @@ func (s *session) patchAlone(p *proposal) string {
 		}
 	}
 	return b.String()
-}
-
-// Folder is a folder with patches of live objects: the patches, a script that
-// applies them and a text for people. from names where they were read.
-func Folder(patches []Patch, from string) map[string][]byte {
-	out := make(map[string][]byte)
-	var script, list strings.Builder
-	script.WriteString("#!/bin/sh\n# Applies the patches in their order. Words that are given are handed to each\n# kubectl, such as --dry-run=server or --context=NAME.\nset -eu\ncd \"$(dirname \"$0\")\"\n")
-	for i := range patches {
-		p := &patches[i]
-		if p.Chart != "" {
-			continue
-		}
-		out[p.File] = []byte(p.Text)
-		fmt.Fprintf(&script, "%s \"$@\"\n", p.Command)
-		fmt.Fprintf(&list, "%d. %s (%s): %s\n", i+1, p.Object, p.Type, strings.Join(p.Controls, ", "))
-	}
-	if len(out) == 0 {
-		return out
-	}
-	out["apply.sh"] = []byte(script.String())
-	out["README.md"] = []byte("# Patches by redoubt fix\n\nThey answer findings in " + oneLine(from) + ". Nothing has been applied.\n\n" +
-		"Try them, read them, apply them, in the order of their numbers:\n\n```\nsh apply.sh --dry-run=server\nsh apply.sh\n```\n\n" +
-		"What others need is created first; what refuses pods that are not hardened yet\ncomes last: wait until the workloads run again before it. Patched workloads are\nrolled out anew. A tool that deploys these objects sets them back: make the same\nchange in what it deploys.\n\n" + list.String())
-	return out
-}
-
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
-
-// chartFile is a name for the patch of an object of a chart that no other has.
-func (s *session) chartFile(o *inventory.Object) string {
-	name := "patch-" + fileName(o)
-	for n := 2; slices.ContainsFunc(s.result.Patches, func(p Patch) bool { return p.Chart == o.Origin.Root && p.File == name+".yaml" }); n++ {
-		name = "patch-" + fileName(o) + "-" + strconv.Itoa(n)
-	}
-	return name + ".yaml"
 }

@@ -27,6 +27,8 @@ type Patch struct {
 	Command string `json:"command,omitempty"`
 	// Text is the patch, or the object.
 	Text string `json:"patch"`
+	// Result is the object as it shall be.
+	Result *inventory.Object `json:"-"`
 }
 
 // PatchType says how a patch is merged, as kubectl calls it.
@@ -83,7 +85,7 @@ func (s *session) postRender() error {
 		if err != nil {
 			return err
 		}
-		p := Patch{Chart: k.root, Object: o.Ref(), Type: Strategic, File: s.chartFile(o), Text: string(text)}
+		p := Patch{Chart: k.root, Object: o.Ref(), Type: Strategic, File: s.chartFile(o), Text: string(text), Result: o}
 		for _, e := range v.result.Edits {
 			if e.Object == p.Object && !slices.Contains(p.Controls, e.Control) {
 				p.Controls = append(p.Controls, e.Control)

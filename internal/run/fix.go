@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -117,6 +118,9 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := shop.proveOverlays(res); err != nil {
 		return nil, err
 	}
 	fixed := &Fixed{Result: res, Originals: texts}
@@ -290,7 +294,11 @@ func sortedKeys(m map[string][]byte) []string {
 
 // writeNew writes a new file to the disk.
 func writeNew(name string, text []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, newMode)
+	mode := fs.FileMode(newMode)
+	if strings.HasSuffix(name, ".sh") {
+		mode = folderMode
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/fix"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
+	"github.com/redoubt-k8s/redoubt/internal/source/kustomize"
 )
 
 // findLive opens the cluster or the snapshot that is to be read instead of
@@ -59,9 +60,9 @@ func rooted(read func(context.Context) (*inventory.Inventory, error), name strin
 // WriteFolder writes the patches into a folder, which must not be there or be
 // empty: patches of another run would be applied with these.
 func (f *Fixed) WriteFolder(dir string) (int, error) {
-	files := fix.Folder(f.Patches, f.From)
-	if len(files) == 0 {
-		return 0, nil
+	files, err := fix.Folder(f.Patches, f.From)
+	if err != nil || len(files) == 0 {
+		return 0, err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -97,3 +98,54 @@ func (f *Fixed) WriteFolder(dir string) (int, error) {
 
 // folderMode is that of folders that are made.
 const folderMode = 0o755
+
+// proveOverlays builds for each chart the overlay with its patches over what the
+// chart renders, as a post-renderer would. Patches that do not make of the
+// objects what they are to be are taken back.
+func (w *workshop) proveOverlays(res *fix.Result) error {
+	for _, chart := range fix.Charts(res.Patches) {
+		files, err := fix.Overlay(res.Patches, chart)
+		if err != nil {
+			return err
+		}
+		var rendered []byte
+		for _, o := range res.Final.Objects {
+			if o.Origin.Kind == inventory.FromHelm && o.Origin.Root == chart {
+				rendered = append(append(rendered, "---\n"...), o.Root.JSON()...)
+				rendered = append(rendered, '\n')
+			}
+		}
+		files[fix.Rendered] = rendered
+		built, err := w.overlay(files)
+		res.Patches = slices.DeleteFunc(res.Patches, func(p fix.Patch) bool {
+			if p.Chart != chart || err == nil && slices.ContainsFunc(built, func(o *inventory.Object) bool {
+				return o.Kind == p.Result.Kind && o.Name == p.Result.Name && o.Namespace == p.Result.Namespace && o.Root.Equal(p.Result.Root)
+			}) {
+				return false
+			}
+			why := "an overlay of Kustomize does not make of it what it should; write the patch by hand"
+			if err != nil {
+				why = fmt.Sprintf("Kustomize can't work on what the chart renders: %v", err)
+			}
+			res.Refused = append(res.Refused, fix.Refusal{Control: p.Controls[0], File: p.Result.Origin.File, Line: p.Result.Root.Line, Object: p.Object, Reason: why})
+			return true
+		})
+	}
+	return nil
+}
+
+// overlay builds a kustomization of the given files.
+func (w *workshop) overlay(files map[string][]byte) ([]*inventory.Object, error) {
+	dir, err := os.MkdirTemp("", "redoubt-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	for name, text := range files {
+		if err := writeNew(filepath.Join(dir, name), text); err != nil {
+			return nil, err
+		}
+	}
+	inv, err := (&kustomize.Source{Path: filepath.ToSlash(dir), Limits: w.limits}).Read(w.ctx)
+	return moved(inv, dir, "the overlay", err)
+}
