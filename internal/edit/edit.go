@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -61,6 +62,7 @@ var (
 	ErrMerge     = errors.New("a merge key << brings in fields here; edit what it refers to by hand")
 	ErrDuplicate = errors.New("a field on the way stands there twice; keep one of the two first")
 	ErrTemplate  = errors.New("the file is a template; edit its source, or scan what it renders to")
+	ErrEncoding  = errors.New("the text is not UTF-8; save it as UTF-8 first")
 	ErrLayout    = errors.New("the text is laid out in a way that can't be edited safely; edit it by hand")
 	ErrConflict  = errors.New("another edit changes the same field")
 	ErrTaken     = errors.New("a field of that name is there already, with another value")
@@ -102,6 +104,12 @@ type proof func(d *document, found []splice, changes []Change, own []int) error
 
 func run(data []byte, changes []Change, parsed []Parsed, prove proof) ([]byte, []error) {
 	errs := make([]error, len(changes))
+	if !utf8.Valid(data) {
+		for i := range errs {
+			errs[i] = ErrEncoding
+		}
+		return data, errs
+	}
 	body, mark := data, 0
 	if rest, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
 		body, mark = rest, len(data)-len(rest)
