@@ -152,6 +152,7 @@ func (inv *Inventory) index() {
 func (inv *Inventory) Forget() {
 	for _, o := range inv.Objects {
 		o.Root, o.templates, o.indexed = new(Node), nil, true
+		o.facts.Store(nil)
 	}
 	inv.memo.Clear()
 }

@@ -134,7 +134,7 @@ func (r *reader) plain(ctx context.Context, units []files.Unit) {
 		}
 	}
 	r.take((&manifest.Source{
-		Paths: paths, Stdin: r.in.Stdin, Limits: r.limits, TotalBytes: totalBytes,
+		Paths: paths, Stdin: r.in.Stdin, Limits: r.limits, TotalBytes: totalBytes, Decode: r.in.decode,
 		Progress: r.progress("reading files"), Sized: r.in.Sized,
 	}).Read(ctx))
 	r.take((&manifest.Source{

@@ -14,6 +14,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/decode"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/report"
 )
@@ -62,6 +63,9 @@ type Input struct {
 	// Sized is told, from several goroutines, how many bytes were read so far;
 	// may be nil.
 	Sized func(bytes int64)
+
+	// decode reads manifests, if it is not the usual.
+	decode func(data []byte, origin *inventory.Origin, limits decode.Limits) (decode.Result, error)
 }
 
 // Helm says how to render charts.

@@ -97,19 +97,27 @@ func isSnapshot(path string) bool {
 
 // scanSnapshot judges a snapshot as the cluster it was taken of.
 func scanSnapshot(ctx context.Context, opts ScanOptions) (*report.Report, error) {
-	var err error
-	if opts.live, err = snapshotIn(opts.Paths); err != nil {
+	if err := opts.openSnapshot(); err != nil {
 		return nil, err
 	}
-	opts.Paths = nil
 	return Scan(ctx, opts)
+}
+
+// openSnapshot takes the snapshot among the paths in their place.
+func (o *ScanOptions) openSnapshot() error {
+	taken, err := snapshotIn(o.Paths)
+	if err != nil {
+		return err
+	}
+	o.live, o.Paths = taken, nil
+	return nil
 }
 
 // snapshotIn reads the snapshot among paths, which must be the only one.
 func snapshotIn(paths []string) (*live, error) {
 	path := paths[slices.IndexFunc(paths, isSnapshot)]
 	if len(paths) > 1 {
-		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: scan it by itself", path)
+		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: give it by itself", path)
 	}
 	inv, header, err := readSnapshot(path)
 	if err != nil {
