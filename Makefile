@@ -3,6 +3,10 @@
 BIN := bin/redoubt
 LINT := go tool -modfile=tools/go.mod golangci-lint
 
+# Without cgo the binary is static, a quarter smaller and quicker to link: one
+# of Kustomize's packages imports plugin, which keeps every method there is.
+export CGO_ENABLED = 0
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -11,7 +15,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/redoubt
-	go build -trimpath -o $(BIN) ./cmd/redoubt
+	go build -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/redoubt
 
 .PHONY: demo
 demo: build ## scan the example shop, then its hardened twin
@@ -42,7 +46,7 @@ test: ## run all tests, with a real control plane (first build: 10 minutes)
 
 .PHONY: race
 race: ## run all tests with the race detector, in random order
-	go test -race -shuffle=on ./...
+	CGO_ENABLED=1 go test -race -shuffle=on ./...
 
 .PHONY: lint
 lint: ## check format and lint

@@ -24,6 +24,7 @@ var layers = []struct {
 }{
 	{"internal/inventory", 0},
 	{"internal/requirement", 0},
+	{"internal/pathglob", 0},
 	{"internal/finding", 1},
 	{"internal/expr", 1},
 	{"internal/decode", 1},

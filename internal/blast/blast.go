@@ -125,6 +125,17 @@ type Holding struct {
 	// Grant is the evidence for the first of the needs; Note names the request.
 	Grant rbac.Grant
 	Note  string
+
+	// owner and requests are for those who verify the holding.
+	owner    rbac.Subject
+	requests []named
+}
+
+// named is a request about objects of some names, nil for any.
+type named struct {
+	Request
+
+	names []string
 }
 
 // Move makes a move of the holding's subject with its evidence.

@@ -158,6 +158,11 @@ func (c *cuts) standing(goals []goal) Standing {
 
 // reaching marks the vertices from which a target is reached.
 func (c *cuts) reaching(targets []Vertex, level Certainty) []bool {
+	return c.reachingOver(targets, func(i int32) bool { return (level == Possibly || !c.g.edges[i].possible) && c.open(i) })
+}
+
+// reachingOver does so over some of the moves.
+func (c *cuts) reachingOver(targets []Vertex, open func(i int32) bool) []bool {
 	seen := make([]bool, c.g.size())
 	stack := slices.Clone(targets)
 	for _, v := range targets {
@@ -167,7 +172,7 @@ func (c *cuts) reaching(targets []Vertex, level Certainty) []bool {
 		v := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
 		for _, i := range c.g.in(v) {
-			if e := &c.g.edges[i]; !seen[e.from] && (level == Possibly || !e.possible) && c.open(i) {
+			if e := &c.g.edges[i]; !seen[e.from] && open(i) {
 				seen[e.from] = true
 				stack = append(stack, e.from)
 			}
@@ -196,16 +201,51 @@ func (g *Graph) Best(n int) (Standing, []Change) {
 				best, after, value = k, s, v
 			}
 		}
+		chosen := []int32{int32(best)}
 		if best < 0 {
+			// No change helps by itself where there is another way.
+			chosen = c.together(goals, n-len(out))
+		}
+		if len(chosen) == 0 {
 			break
 		}
-		c.removed[best] = true
-		now = after
-		change := c.changes[best]
-		change.After = now
-		out = append(out, change)
+		for _, k := range chosen {
+			c.removed[k] = true
+			now = after
+			if best < 0 {
+				now = c.standing(goals)
+			}
+			change := c.changes[k]
+			change.After = now
+			out = append(out, change)
+		}
 	}
 	return before, out
+}
+
+// together finds changes, at most some number of them, that do together what
+// none of them does alone: they close every way to a goal from workloads whose
+// ways can be closed.
+func (c *cuts) together(goals []goal, most int) []int32 {
+	base := slices.Clone(c.removed)
+	defer copy(c.removed, base)
+	for i := range goals {
+		for _, certainty := range []Certainty{Surely, Possibly} {
+			reaching := c.reaching(goals[i].targets, certainty)
+			for _, w := range c.g.Facts.Workloads {
+				if !reaching[w.Code] {
+					continue
+				}
+				p := problem{cuts: c, targets: goals[i].targets, sources: []Vertex{w.Code}, base: base}
+				if chosen, _ := p.solve(); len(chosen) > 0 && len(chosen) <= most {
+					return chosen
+				}
+				copy(c.removed, base)
+				break // one workload will do: the search is not for free
+			}
+		}
+	}
+	return nil
 }
 
 // candidates are the changes on the easiest ways of workloads to the goals,

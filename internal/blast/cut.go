@@ -5,69 +5,173 @@ import (
 	"slices"
 )
 
+// Cut is a set of changes that closes ways from some workloads to some targets.
+type Cut struct {
+	// From and To say between what.
+	From, To string
+	Changes  []Change
+	// Left are the workloads whose ways no change closes.
+	Left []*Workload
+	// Smallest is set when no set of less effort does it. It is unset where the
+	// search for one was given up for its size.
+	Smallest bool
+}
+
+// Closed tells whether every way is closed.
+func (c *Cut) Closed() bool { return len(c.Left) == 0 }
+
 // Cut finds changes that together close every way, the possible ones too, from
-// workloads to the whole cluster: the smallest set by effort, from a minimum
-// cut, less what turns out not to be needed. The result is empty with false
-// when no set of changes does it.
-func (g *Graph) Cut() ([]Change, bool) {
+// the workloads to the targets: the set of the least effort. Workloads from
+// which a way leads that no change takes away are left out, and named.
+func (g *Graph) Cut(from []*Workload, targets []Vertex) Cut {
+	return g.cuts().cut(from, targets)
+}
+
+// The ends of cuts in words.
+const (
+	fromAll  = "all workloads"
+	fromOpen = "workloads open to the outside"
+	toNodes  = "a node"
+)
+
+// Cuts are the sets of changes that close every way from all workloads to the
+// whole cluster, first, and from those open to the outside, or all where none
+// is, to the whole cluster, to nodes and to what else is to be protected. Ways
+// that do not exist need none.
+func (g *Graph) Cuts(protect []Vertex) []*Cut {
 	c := g.cuts()
-	target := []Vertex{g.Facts.Admin()}
-	chosen, ok := c.minimum(target)
+	admin := g.Facts.Admin()
+	all := g.Facts.Workloads
+	open := slices.DeleteFunc(slices.Clone(all), func(w *Workload) bool { return !w.Open() })
+	var out []*Cut
+	add := func(from string, workloads []*Workload, to string, targets ...Vertex) {
+		cut := c.cut(workloads, append(targets, admin))
+		cut.From, cut.To = from, to
+		out = append(out, &cut)
+	}
+	whole := g.Facts.Thing(admin).String()
+	add(fromAll, all, whole)
+	from := fromOpen
+	if len(open) == 0 {
+		from, open = fromAll, all
+	} else if len(open) < len(all) {
+		add(from, open, whole)
+	}
+	var nodes []Vertex
+	for _, n := range g.Facts.Nodes {
+		nodes = append(nodes, n.Vertex)
+	}
+	add(from, open, toNodes, nodes...)
+	for _, v := range protect {
+		if v != admin {
+			add(from, open, g.Facts.Thing(v).String(), v)
+		}
+	}
+	return out
+}
+
+func (c *cuts) cut(from []*Workload, targets []Vertex) Cut {
+	var out Cut
+	p := problem{cuts: c, targets: targets}
+	hopeless := c.reachingOver(targets, func(i int32) bool { return c.of[i] < 0 })
+	for _, w := range from {
+		if hopeless[w.Code] {
+			out.Left = append(out.Left, w)
+		} else {
+			p.sources = append(p.sources, w.Code)
+		}
+	}
+	clear(c.removed)
+	chosen, smallest := p.solve()
+	clear(c.removed)
+	out.Smallest = smallest
+	for _, k := range chosen {
+		out.Changes = append(out.Changes, c.changes[k])
+	}
+	slices.SortStableFunc(out.Changes, func(a, b Change) int { return cmp.Compare(a.Effort, b.Effort) })
+	return out
+}
+
+// problem is to part sources from targets.
+type problem struct {
+	*cuts
+
+	sources, targets []Vertex
+	// base are changes that are made already; nil for none.
+	base []bool
+}
+
+// reset undoes all changes but those made already.
+func (p *problem) reset() {
+	clear(p.removed)
+	copy(p.removed, p.base)
+}
+
+// solve finds the changes. A minimum cut is a good answer soon; it counts a
+// change once for each place it acts from, so a search for less effort follows
+// where the graph is small enough.
+func (p *problem) solve() ([]int32, bool) {
+	if !p.anyReaches() {
+		return nil, true
+	}
+	chosen, ok := p.minimum()
 	if !ok {
 		return nil, false
 	}
 	for _, k := range chosen {
-		c.removed[k] = true
+		p.removed[k] = true
 	}
-	c.prune(chosen, target)
-	var out []Change
-	for _, k := range chosen {
-		if c.removed[k] {
-			out = append(out, c.changes[k])
-		}
+	chosen = p.prune(chosen)
+	const manyEdges = 300_000
+	if len(p.g.edges) > manyEdges {
+		return chosen, false
 	}
-	slices.SortStableFunc(out, func(a, b Change) int { return cmp.Compare(a.Effort, b.Effort) })
-	return out, !c.anyReaches(target)
+	return p.smallest(chosen)
 }
 
-func (c *cuts) anyReaches(target []Vertex) bool {
-	reaching := c.reaching(target, Possibly)
-	return slices.ContainsFunc(c.g.Facts.Workloads, func(w *Workload) bool { return reaching[w.Code] })
+func (p *problem) anyReaches() bool {
+	reaching := p.reaching(p.targets, Possibly)
+	return slices.ContainsFunc(p.sources, func(v Vertex) bool { return reaching[v] })
 }
 
 // prune gives back changes that are not needed, the hardest first. One change
 // may close several moves of the cut, so the cut can hold too many.
-func (c *cuts) prune(chosen []int32, target []Vertex) {
+func (p *problem) prune(chosen []int32) []int32 {
 	const most = 64
 	if len(chosen) > most {
-		return
+		return chosen
 	}
 	order := slices.Clone(chosen)
-	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(c.changes[b].Effort, c.changes[a].Effort) })
+	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(p.changes[b].Effort, p.changes[a].Effort) })
 	for _, k := range order {
-		c.removed[k] = false
-		if c.anyReaches(target) {
-			c.removed[k] = true
+		p.removed[k] = false
+		if p.anyReaches() {
+			p.removed[k] = true
 		}
 	}
+	return slices.DeleteFunc(chosen, func(k int32) bool { return !p.removed[k] })
 }
 
 // endless is the capacity of what no change takes away.
 const endless = 1 << 30
 
-// minimum is a minimum cut between all workloads and the target.
-func (c *cuts) minimum(target []Vertex) ([]int32, bool) {
-	reaching := c.reaching(target, Possibly)
+// minimum is a minimum cut between the sources and the targets.
+func (p *problem) minimum() ([]int32, bool) {
+	c := p.cuts
+	reaching := c.reaching(p.targets, Possibly)
 	n := c.g.size()
-	net := &network{first: make([]int32, n+1)}
+	net := &network{first: make([]int32, n+2)} // a source and a sink besides
 	for i := range net.first {
 		net.first[i] = unreached
 	}
-	source := n
-	for _, w := range c.g.Facts.Workloads {
-		if reaching[w.Code] {
-			net.arc(source, int(w.Code), endless)
+	source, sink := n, n+1
+	for _, v := range p.sources {
+		if reaching[v] {
+			net.arc(source, int(v), endless)
 		}
+	}
+	for _, v := range p.targets {
+		net.arc(int(v), sink, endless)
 	}
 	// Moves that one change takes away from one place go through one gate.
 	type gate struct {
@@ -82,6 +186,9 @@ func (c *cuts) minimum(target []Vertex) ([]int32, bool) {
 			continue
 		}
 		k := c.of[i]
+		if !c.open(int32(i)) {
+			continue
+		}
 		if k < 0 {
 			net.arc(int(e.from), int(e.to), endless)
 			continue
@@ -96,7 +203,7 @@ func (c *cuts) minimum(target []Vertex) ([]int32, bool) {
 		}
 		net.arc(at, int(e.to), endless)
 	}
-	if flow := net.flow(source, int(target[0])); flow >= endless {
+	if flow := net.flow(source, sink); flow >= endless {
 		return nil, false
 	}
 	return net.cut(source, changeOf), true

@@ -14,18 +14,32 @@ func (f *Facts) expose() {
 		kind := s.object.Root.Find("spec", "type").Str()
 		switch {
 		case kind == "LoadBalancer":
-			s.expose(Exposure{"Service " + s.object.Name + " of type LoadBalancer", !internalBalancer(s.object), s.object, "spec.type"})
+			s.expose(Exposure{How: "Service " + s.object.Name + " of type LoadBalancer", Internet: !internalBalancer(s.object), Object: s.object, Path: "spec.type"})
 		case kind == "NodePort":
-			s.expose(Exposure{"Service " + s.object.Name + " of type NodePort", false, s.object, "spec.type"})
+			s.expose(Exposure{How: "Service " + s.object.Name + " of type NodePort", Internet: false, Object: s.object, Path: "spec.type"})
 		case s.object.Root.Find("spec", "externalIPs").Len() > 0:
-			s.expose(Exposure{"external addresses of Service " + s.object.Name, true, s.object, "spec.externalIPs"})
+			s.expose(Exposure{How: "external addresses of Service " + s.object.Name, Internet: true, Object: s.object, Path: "spec.externalIPs"})
 		}
 	}
 	f.exposeIngresses(services)
 	f.exposeRoutes(services)
+	unread, missing := f.unreadWays()
 	for _, w := range f.Workloads {
 		w.exposePorts()
+		if missing && len(w.Exposed) == 0 {
+			w.Exposed = []Exposure{unread}
+		}
 	}
+}
+
+// unreadWays stands for what may lead to any workload and could not be read.
+func (f *Facts) unreadWays() (Exposure, bool) {
+	for _, kind := range []string{"Service", "Ingress", "Gateway", "HTTPRoute", "Route"} {
+		if g, ok := f.Inventory.GapFor(kind); ok {
+			return Exposure{How: "perhaps, by what could not be read: " + g.What, Unknown: true}, true
+		}
+	}
+	return Exposure{}, false
 }
 
 // internalBalancer tells whether the annotations of the large providers keep a
@@ -48,11 +62,11 @@ func (w *Workload) exposePorts() {
 			for j, port := range p.Running[i].Node.Get("ports").All() {
 				at := inventory.JoinIndex(p.Running[i].Path+".ports", j)
 				if host, ok := port.Get("hostPort").Int(); ok && host > 0 {
-					w.Exposed = append(w.Exposed, Exposure{"a port of the node", false, p.Template.Object, at + ".hostPort"})
+					w.Exposed = append(w.Exposed, Exposure{How: "a port of the node", Internet: false, Object: p.Template.Object, Path: at + ".hostPort"})
 					return
 				}
 				if p.HostNetwork {
-					w.Exposed = append(w.Exposed, Exposure{"the network of the node", false, p.Template.Object, p.At("hostNetwork")})
+					w.Exposed = append(w.Exposed, Exposure{How: "the network of the node", Internet: false, Object: p.Template.Object, Path: p.At("hostNetwork")})
 					return
 				}
 			}
@@ -122,7 +136,7 @@ func (f *Facts) exposeIngresses(services map[serviceKey]*service) {
 		expose := func(backend *inventory.Node, at string) {
 			name := backend.Find("service", "name").StrOr(backend.Get("serviceName").Str())
 			if s := services[serviceKey{o.EffectiveNamespace(), name}]; s != nil {
-				s.expose(Exposure{"Ingress " + o.Name, true, o, at})
+				s.expose(Exposure{How: "Ingress " + o.Name, Internet: true, Object: o, Path: at})
 			}
 		}
 		spec := o.Root.Get("spec")
@@ -145,7 +159,7 @@ func (f *Facts) exposeRoutes(services map[serviceKey]*service) {
 					at := inventory.JoinIndex(inventory.JoinIndex("spec.rules", i)+".backendRefs", j)
 					namespace := ref.Get("namespace").StrOr(o.EffectiveNamespace())
 					if s := services[serviceKey{namespace, ref.Get("name").Str()}]; s != nil {
-						s.expose(Exposure{kind + " " + o.Name, true, o, at})
+						s.expose(Exposure{How: kind + " " + o.Name, Internet: true, Object: o, Path: at})
 					}
 				}
 			}
@@ -153,7 +167,7 @@ func (f *Facts) exposeRoutes(services map[serviceKey]*service) {
 	}
 	for _, o := range f.Inventory.Kind("Route", "route.openshift.io") {
 		if s := services[serviceKey{o.EffectiveNamespace(), o.Root.Find("spec", "to", "name").Str()}]; s != nil {
-			s.expose(Exposure{"Route " + o.Name, true, o, "spec.to"})
+			s.expose(Exposure{How: "Route " + o.Name, Internet: true, Object: o, Path: "spec.to"})
 		}
 	}
 }

@@ -228,7 +228,7 @@ const (
 func (f *Facts) Admission(namespace string) (Admits, *inventory.Object) {
 	o := f.namespace[namespace]
 	if o == nil {
-		if f.Inventory.ClusterWide {
+		if _, unread := f.Inventory.GapFor("Namespace"); f.Inventory.ClusterWide && !unread {
 			return f.defaultAdmits(), nil
 		}
 		return AdmitsUnknown, nil

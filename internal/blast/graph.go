@@ -22,6 +22,8 @@ type Graph struct {
 	first []int32
 	// back lists the edges into a vertex, backFirst where they begin.
 	back, backFirst []int32
+	// verified is what the API server says of steps by rights.
+	verified map[claimKey]string
 }
 
 // edge is a move as the graph keeps it.

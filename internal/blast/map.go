@@ -50,8 +50,8 @@ func (g *Graph) Map(most int) Map {
 			continue
 		}
 		l := Link{From: number(e.from), To: number(e.to)}
-		if s := g.Steps[e.step]; s != nil {
-			h := Hop{Step: s, From: g.Facts.Thing(e.from), To: g.Facts.Thing(e.to), Move: g.move(e)}
+		if g.Steps[e.step] != nil {
+			h := g.hop(e)
 			l.Note = h.Note()
 		} else {
 			l.Note = Note{Title: "with it", Possible: e.possible, Why: g.details[e.detail].why}

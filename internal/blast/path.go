@@ -113,6 +113,8 @@ type Hop struct {
 	Move Move
 	// Passed names the set of nodes through which a step reaches a pod.
 	Passed string
+	// Verified is what the API server says of it, "" when it was not asked.
+	Verified string
 }
 
 // hopsOf turns the moves of a way into hops. A hop ends where the next step
@@ -129,9 +131,15 @@ func (g *Graph) hopsOf(way []int32) []Hop {
 			}
 			continue
 		}
-		out = append(out, Hop{Step: g.Steps[e.step], From: g.Facts.Thing(e.from), To: g.Facts.Thing(e.to), Move: g.move(e)})
+		out = append(out, g.hop(e))
 	}
 	return out
+}
+
+func (g *Graph) hop(e *edge) Hop {
+	h := Hop{Step: g.Steps[e.step], From: g.Facts.Thing(e.from), To: g.Facts.Thing(e.to), Move: g.move(e)}
+	h.Verified = g.verified[claimKey{h.Step, e.from, h.Move.Grant.Binding, h.Move.Note}]
+	return h
 }
 
 // pass moves the end of a hop on, to a member of the set it ended in.

@@ -337,9 +337,14 @@ func (f *Facts) readToken(p *Pod, namespace string) {
 	case !account.Root.Get("automountServiceAccountToken").False():
 		p.Token = &Field{p.Template.Object, p.At("automountServiceAccountToken")}
 	}
-	// A pod that exists shows the mount that admission has made; without one it
-	// has no token, whatever the fields say.
-	if p.Token != nil && p.Template.Path == "" && spec.Get("nodeName") != nil && f.Inventory.ClusterWide {
+	// What an API server shows of a static pod has no token: it refuses such pods
+	// an account. Of other pods that run nothing follows from a missing mount,
+	// since the volume that admission adds is taken out when they are read, and
+	// nothing from the node, which the scheduler may have set.
+	if p.Template.Path == "" && p.Template.Object.Annotations().Get(mirror) != nil && f.Inventory.ClusterWide {
 		p.Token = nil
 	}
 }
+
+// mirror marks what an API server shows of a static pod.
+const mirror = "kubernetes.io/config.mirror"

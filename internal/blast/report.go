@@ -20,9 +20,13 @@ type Report struct {
 	Before  StandingNote `json:"before"`
 	Changes []ChangeNote `json:"changes"`
 	// Cut closes every way to the whole cluster; Closed tells whether it does.
+	// Cuts are that one and those that keep an intruder from other things.
 	Cut    []ChangeNote `json:"cut"`
 	Closed bool         `json:"closed"`
+	Cuts   []CutNote    `json:"cuts"`
 	Gaps   []string     `json:"gaps"`
+	// Verified is the outcome of asking the API server, nil when it was not.
+	Verified *VerifyNote `json:"verified,omitempty"`
 }
 
 // Schema names the form of the JSON output.
@@ -49,16 +53,20 @@ type WorkloadNote struct {
 
 // Note is one step with its evidence.
 type Note struct {
-	Step       string     `json:"step"`
-	Title      string     `json:"title"`
-	From       string     `json:"from"`
-	Gives      string     `json:"gives"`
-	Difficulty string     `json:"difficulty"`
-	MITRE      []string   `json:"mitre"`
-	Control    string     `json:"control,omitempty"`
-	Possible   bool       `json:"possible,omitempty"`
-	Why        string     `json:"why,omitempty"`
-	Evidence   []Evidence `json:"evidence"`
+	Step       string   `json:"step"`
+	Title      string   `json:"title"`
+	From       string   `json:"from"`
+	Gives      string   `json:"gives"`
+	Difficulty string   `json:"difficulty"`
+	MITRE      []string `json:"mitre"`
+	Control    string   `json:"control,omitempty"`
+	Fix        string   `json:"fix,omitempty"`
+	Possible   bool     `json:"possible,omitempty"`
+	Why        string   `json:"why,omitempty"`
+	// Verified is what the API server says of a step that needs rights: agreed,
+	// disagreed or unverifiable; empty when it was not asked.
+	Verified string     `json:"verified,omitempty"`
+	Evidence []Evidence `json:"evidence"`
 }
 
 // Evidence is a field that makes a step possible.
@@ -96,17 +104,33 @@ type ChangeNote struct {
 	After   StandingNote `json:"after"`
 }
 
+// CutNote is a set of changes that closes every way between two things.
+type CutNote struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// Changes are empty when there is no way, or none that a change closes.
+	Changes []ChangeNote `json:"changes"`
+	Closed  bool         `json:"closed"`
+	// Smallest is set when it is known that no set of less effort does it.
+	Smallest bool `json:"smallest"`
+	// Left are the workloads whose ways no change closes.
+	Left []string `json:"left,omitempty"`
+}
+
 // Limits keep reports of large clusters readable.
 type Limits struct {
 	// Detailed is the number of workloads with paths and gains, Gains that of
 	// gains for each, Changes that of changes.
 	Detailed, Gains, Changes int
+	// Protect are the things the changes are to keep from an intruder beside the
+	// whole cluster and its nodes.
+	Protect []Vertex
 }
 
 // Report puts the answer into words.
 func (g *Graph) Report(limits Limits) *Report {
 	answers := g.Answers()
-	r := &Report{Schema: Schema, Workloads: make([]WorkloadNote, 0, len(answers)), Changes: []ChangeNote{}, Cut: []ChangeNote{}, Gaps: []string{}}
+	r := &Report{Schema: Schema, Workloads: make([]WorkloadNote, 0, len(answers)), Changes: []ChangeNote{}, Cut: []ChangeNote{}, Cuts: []CutNote{}, Gaps: []string{}}
 	trees := g.adminTrees()
 	for i := range answers {
 		n := answers[i].note()
@@ -120,12 +144,11 @@ func (g *Graph) Report(limits Limits) *Report {
 	for i := range changes {
 		r.Changes = append(r.Changes, changes[i].note())
 	}
+	for _, cut := range g.Cuts(limits.Protect) {
+		r.Cuts = append(r.Cuts, cut.note())
+	}
 	if before.Admin+before.AdminPossible > 0 {
-		cut, closed := g.Cut()
-		r.Closed = closed
-		for i := range cut {
-			r.Cut = append(r.Cut, cut[i].note())
-		}
+		r.Cut, r.Closed = r.Cuts[0].Changes, r.Cuts[0].Closed
 	}
 	for _, gap := range g.Facts.Inventory.Gaps {
 		r.Gaps = append(r.Gaps, gap.What+": "+gap.Why)
@@ -134,12 +157,22 @@ func (g *Graph) Report(limits Limits) *Report {
 	return r
 }
 
-// unresolved names bindings whose role is not in the inventory: what they give
-// is not known.
+// Unresolved tells whether it is not known what a binding gives: its role is
+// not in the inventory. In a whole cluster such a role does not exist, and the
+// binding gives nothing.
+func (f *Facts) Unresolved(b *rbac.Binding) bool {
+	if !b.Unresolved() {
+		return false
+	}
+	_, unread := f.Inventory.GapFor(b.RoleKind)
+	return unread || !f.Inventory.ClusterWide
+}
+
+// unresolved names bindings of which it is not known what they give.
 func (f *Facts) unresolved() []string {
 	var out []string
 	for _, b := range f.RBAC.Bindings {
-		if b.Unresolved() && len(b.Subjects) > 0 && !strings.HasPrefix(b.RoleName, "system:") {
+		if f.Unresolved(b) && len(b.Subjects) > 0 {
 			out = append(out, fmt.Sprintf("%s: %s %s is not among the input, so what it gives is not known", b.Object.Ref(), b.RoleKind, b.RoleName))
 		}
 	}
@@ -152,6 +185,17 @@ func (s Standing) note() StandingNote {
 
 func (c *Change) note() ChangeNote {
 	return ChangeNote{Control: c.Control, Fix: c.Fix, Effort: c.Effort, Where: evidence(c.Object, c.Path, ""), Steps: c.Steps, After: c.After.note()}
+}
+
+func (c *Cut) note() CutNote {
+	n := CutNote{From: c.From, To: c.To, Changes: []ChangeNote{}, Closed: c.Closed(), Smallest: c.Smallest}
+	for i := range c.Changes {
+		n.Changes = append(n.Changes, c.Changes[i].note())
+	}
+	for _, w := range c.Left {
+		n.Left = append(n.Left, w.Ref())
+	}
+	return n
 }
 
 func evidence(o *inventory.Object, path, note string) Evidence {
@@ -224,7 +268,7 @@ func (g *Graph) notes(way []int32) []Note {
 func (h *Hop) Note() Note {
 	n := Note{
 		Step: h.Step.ID, Title: h.Step.Title, From: h.From.String(), Gives: h.To.String(), Difficulty: h.Step.Difficulty.String(),
-		MITRE: h.Step.MITRE, Control: h.Step.Control, Possible: h.Move.Possible, Why: h.Move.Why, Evidence: []Evidence{},
+		MITRE: h.Step.MITRE, Control: h.Step.Control, Fix: h.Step.Fix, Possible: h.Move.Possible, Why: h.Move.Why, Verified: h.Verified, Evidence: []Evidence{},
 	}
 	if h.Passed != "" {
 		n.Gives = "root on " + h.Passed + ", and there " + n.Gives
@@ -341,7 +385,7 @@ func (g *Graph) Rights(s rbac.Subject) []string {
 		if b.Namespace != "" {
 			scope = "in namespace " + b.Namespace
 		}
-		if b.Unresolved() {
+		if g.Facts.Unresolved(b) {
 			out = append(out, fmt.Sprintf("whatever %s %s allows %s (%s): it is not among the input", b.RoleKind, b.RoleName, scope, b.Object.Ref()))
 		}
 		for _, r := range b.Grants() {

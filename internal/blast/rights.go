@@ -46,6 +46,9 @@ type atlas struct {
 	cluster mask
 	known   map[*rbac.Rule][]match
 	steps   []rightStep
+	// asked, if set, is told of each holding with its requests, instead of the
+	// moves it makes possible.
+	asked func(step int, h *Holding)
 }
 
 // rightStep is a step with its needs as masks.
@@ -115,8 +118,9 @@ func (a *atlas) matches(rules []*rbac.Rule) []match {
 func (a *atlas) match(r *rbac.Rule) []match {
 	var out []match
 	name := ""
+	var names []string // nil for none, as an empty list limits nothing
 	if len(r.ResourceNames) > 0 {
-		name = r.ResourceNames[0]
+		name, names = r.ResourceNames[0], r.ResourceNames
 	}
 	for i, q := range a.requests {
 		switch {
@@ -124,9 +128,9 @@ func (a *atlas) match(r *rbac.Rule) []match {
 			if r.AllowsURL(q.Verb, q.URL) {
 				out = append(out, match{i, r, nil})
 			}
-		case name != "" && unnamed(q):
+		case names != nil && unnamed(q):
 		case r.Allows(rbac.Request{Verb: q.Verb, APIGroup: q.Group, Resource: q.Resource, Subresource: q.Sub, Name: name}):
-			out = append(out, match{i, r, r.ResourceNames})
+			out = append(out, match{i, r, names})
 		}
 	}
 	return out
@@ -146,8 +150,9 @@ type holding struct {
 }
 
 // rights runs the steps that need rights over all subjects.
-func (g *Graph) rights() {
-	a := newAtlas(g.Steps)
+func (g *Graph) rights() { g.holdings(newAtlas(g.Steps)) }
+
+func (g *Graph) holdings(a *atlas) {
 	m := g.Facts.RBAC
 	for _, s := range g.subjects() {
 		bindings := m.Held(s)
@@ -211,7 +216,12 @@ func (g *Graph) subject(a *atlas, s rbac.Subject, own, groups []*rbac.Binding) {
 				continue
 			}
 			h := Holding{Subject: from, Namespace: namespace}
-			if a.meets(&a.steps[i], sc, everywhere, inherited, &h) {
+			switch {
+			case !a.meets(&a.steps[i], sc, everywhere, inherited, &h):
+			case a.asked != nil:
+				h.owner = s
+				a.asked(a.steps[i].number, &h)
+			default:
 				a.steps[i].right.Gain(g.Facts, h, g.emitter(a.steps[i].number))
 			}
 		}
@@ -282,6 +292,9 @@ func (a *atlas) evidence(s *rightStep, pool []*scope, h *Holding) bool {
 		}
 		q := a.requests[best.request]
 		notes = append(notes, q.String())
+		if a.asked != nil {
+			h.requests = append(h.requests, named{q, slices.Clone(names)})
+		}
 		if i == 0 {
 			h.Grant = rbac.Grant{Rule: best.rule, Binding: best.binding}
 			resource = q

@@ -40,8 +40,10 @@ type Exposure struct {
 	How string
 	// Internet is unset for ways that are open to networks around the nodes only.
 	Internet bool
-	Object   *inventory.Object
-	Path     string
+	// Unknown is set where what may lead to the workload could not be read.
+	Unknown bool
+	Object  *inventory.Object
+	Path    string
 }
 
 // Ref names the workload: namespace/Kind/name.

@@ -5,6 +5,7 @@
 package check
 
 import (
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,6 +21,37 @@ import (
 type Options struct {
 	// Passed keeps a finding for each pass instead of counting it only.
 	Passed bool
+	// Memory is for those who judge one inventory after another by the same
+	// controls and options: what has not changed is not judged again.
+	Memory *Memory
+}
+
+// Memory holds verdicts by what they depend on. The zero value is ready; one
+// run at a time may use it.
+type Memory struct{ known *memo }
+
+// memo starts that of a worker.
+func (m *Memory) memo() *memo {
+	out := newMemo()
+	if m != nil {
+		out.older = m.known
+	}
+	return out
+}
+
+// keep takes over what workers have learnt.
+func (m *Memory) keep(memos []*memo) {
+	if m == nil {
+		return
+	}
+	if m.known == nil {
+		m.known = newMemo()
+	}
+	for _, learnt := range memos {
+		maps.Copy(m.known.outcomes, learnt.outcomes)
+		maps.Copy(m.known.applies, learnt.applies)
+		maps.Copy(m.known.templates, learnt.templates)
+	}
 }
 
 // Result is the outcome of a run.
@@ -38,13 +70,16 @@ func Run(inv *inventory.Inventory, controls []*control.Compiled, opts Options) R
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	parts := make([]part, runtime.GOMAXPROCS(0))
+	memos := make([]*memo, len(parts))
 	for i := range parts {
+		memos[i] = opts.Memory.memo()
 		wg.Go(func() {
-			e.work(&next, newMemo(), &parts[i])
+			e.work(&next, memos[i], &parts[i])
 			slices.SortFunc(parts[i].found, finding.Compare)
 		})
 	}
 	wg.Wait()
+	opts.Memory.keep(memos)
 	return merge(parts)
 }
 

@@ -39,6 +39,8 @@ func groups(controls []*control.Compiled) []group {
 // memo remembers verdicts by what they depend on. Each worker has its own:
 // judging twice is cheaper than waiting for each other.
 type memo struct {
+	// older is what was known before the run, if anything; it is only read.
+	older *memo
 	// outcomes has, for a group and a digest of the fields it reads, the
 	// verdict of each control of the group.
 	outcomes map[memoKey][]outcome
@@ -58,6 +60,24 @@ type memoKey struct {
 	digest uint64
 }
 
+// template is what is known of a template with a digest.
+func (m *memo) template(digest uint64) (*templateResult, bool) {
+	if known, ok := m.templates[digest]; ok || m.older == nil {
+		return known, ok
+	}
+	known, ok := m.older.templates[digest]
+	return known, ok
+}
+
+// verdicts are those known of a group.
+func (m *memo) verdicts(key memoKey) ([]outcome, bool) {
+	if known, ok := m.outcomes[key]; ok || m.older == nil {
+		return known, ok
+	}
+	known, ok := m.older.outcomes[key]
+	return known, ok
+}
+
 func newMemo() *memo {
 	return &memo{outcomes: make(map[memoKey][]outcome), applies: make(map[memoKey]bool), templates: make(map[uint64]*templateResult), kinds: make(map[kindKey][]*control.Compiled)}
 }
@@ -73,7 +93,7 @@ type templateResult struct {
 // the same content, and each control once for all targets that agree in the
 // fields it reads.
 func (e *engine) local(t *inventory.PodTemplate, m *memo) *templateResult {
-	if known, ok := m.templates[t.Digest]; ok {
+	if known, ok := m.template(t.Digest); ok {
 		return known
 	}
 	r := new(templateResult)
@@ -93,7 +113,7 @@ func (e *engine) local(t *inventory.PodTemplate, m *memo) *templateResult {
 				continue
 			}
 			key := memoKey{i, mix(v.digest(tg, &g.reads.When), v.digest(tg, &g.reads.Verdict))}
-			outcomes, ok := m.outcomes[key]
+			outcomes, ok := m.verdicts(key)
 			if !ok {
 				outcomes = judgeAll(g, &tg.target, v.scopeOf)
 				m.outcomes[key] = outcomes
@@ -109,6 +129,9 @@ func (e *engine) local(t *inventory.PodTemplate, m *memo) *templateResult {
 // can't tell.
 func (m *memo) applicable(g *group, key memoKey, t *target, around scopeOf) bool {
 	known, ok := m.applies[key]
+	if !ok && m.older != nil {
+		known, ok = m.older.applies[key]
+	}
 	if !ok {
 		known = slices.ContainsFunc(g.controls, func(c *control.Compiled) bool { return !notApplicable(c, t, around) })
 		m.applies[key] = known

@@ -20,6 +20,8 @@ import (
 // fixFlags are the flags of fix that are not handed on as they are.
 type fixFlags struct {
 	selection        selectionFlags
+	cluster          clusterFlags
+	folder           string
 	safety, format   string
 	fileSize         string
 	write, explained bool
@@ -50,7 +52,10 @@ review. Only safe ones are offered unless --safety review is given.`,
 		},
 	}
 	flags.selection.register(cmd)
+	flags.cluster.register(cmd)
 	f := cmd.Flags()
+	f.BoolVar(&flags.cluster.on, "cluster", false, "make patches for the objects in the cluster of the kubeconfig, instead of edits of files; only reads")
+	f.StringVar(&flags.folder, "output-dir", "", "write patches for what is not in files into this folder: live objects, and what no value of a chart sets")
 	f.StringVar(&flags.safety, "safety", "safe", "offer edits up to: safe, review")
 	f.StringVarP(&flags.format, "output", "o", "diff", "format: diff or json")
 	f.BoolVar(&flags.write, "write", false, "edit the files in place")
@@ -97,6 +102,9 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	}
 	opts.OwnControls = flags.selection.dir
 	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
+	if err := flags.check(cmd, &opts); err != nil {
+		return err
+	}
 	res, broken := fixWith(cmd, streams, flags, opts)
 	if res == nil {
 		return broken
@@ -104,20 +112,52 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	if broken != nil {
 		return fmt.Errorf("%w\nhint: nothing was edited; --keep-going edits the rest", broken)
 	}
-	if flags.write {
-		if err := res.Write(); err != nil {
-			return err
-		}
+	if err := fixWrite(res, flags); err != nil {
+		return err
 	}
 	if flags.format == "json" {
 		return fixJSON(streams.Out, res)
 	}
-	if !flags.write {
+	if !flags.write && (res.From == "" || flags.folder == "") {
 		if err := fixDiff(streams.Out, res); err != nil {
 			return err
 		}
 	}
 	fixSummary(streams.Err, res, flags)
+	return nil
+}
+
+// check refuses flags that would have no effect.
+func (f *fixFlags) check(cmd *cobra.Command, opts *run.FixOptions) error {
+	if err := f.cluster.check(cmd); err != nil {
+		return err
+	}
+	if f.cluster.on {
+		opts.Cluster = &f.cluster.from
+		if f.write {
+			return errLiveWrite
+		}
+	}
+	return nil
+}
+
+var errLiveWrite = errors.New("--write edits files, and a cluster is never written to: --output-dir DIR writes a folder with patches and the commands that apply them")
+
+// fixWrite writes what is asked for.
+func fixWrite(res *run.Fixed, flags *fixFlags) error {
+	if flags.write {
+		if res.From != "" {
+			return errLiveWrite
+		}
+		if err := res.Write(); err != nil {
+			return err
+		}
+	}
+	if flags.folder != "" {
+		if _, err := res.WriteFolder(flags.folder); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -164,17 +204,25 @@ func fixJSON(w io.Writer, res *run.Fixed) error {
 // Programs that apply diffs read past the former.
 func fixDiff(w io.Writer, res *run.Fixed) error {
 	var b strings.Builder
+	of := make(map[string][]*fix.Edit)
+	for i := range res.Edits {
+		of[res.Edits[i].File] = append(of[res.Edits[i].File], &res.Edits[i])
+	}
 	for _, name := range slices.Sorted(maps.Keys(res.Texts)) {
-		for _, e := range res.Edits {
-			if e.File == name {
-				what := e.Path
-				if what == "" {
-					what = e.After
-				}
-				fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
+		for _, e := range of[name] {
+			what := e.Path
+			if what == "" {
+				what = e.After
 			}
+			fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
 		}
 		b.WriteString(fix.Unified(name, res.Originals[name], res.Texts[name]))
+	}
+	for i := range res.Patches {
+		if p := &res.Patches[i]; p.Chart == "" {
+			head := fmt.Sprintf("# %s: %s", p.Object, strings.Join(p.Controls, ", "))
+			fmt.Fprintf(&b, "---\n%s\n# %s\n%s", oneLine(head), oneLine(p.Command), p.Text)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -187,7 +235,14 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 	if flags.write {
 		verb = "made"
 	}
-	fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
+	if res.From == "" {
+		fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
+	} else {
+		fmt.Fprintf(&b, "%s of live objects: applied, findings would go from %d to %d\n", plural(len(res.Patches), "patch"), res.Before, res.After)
+		if flags.folder != "" && len(res.Patches) > 0 {
+			fmt.Fprintf(&b, "nothing was applied: %s/README.md says how\n", strings.TrimSuffix(flags.folder, "/"))
+		}
+	}
 	if res.Bolder > 0 {
 		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", plural(res.Bolder, "finding"))
 	}
@@ -195,9 +250,7 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))
 		reasons(&b, res.Refused, flags.explained)
 	}
-	for _, p := range res.Patches {
-		fmt.Fprintf(&b, "patch for %s, which chart %s renders (for a post-renderer, or an overlay of Kustomize):\n%s", p.Object, p.Chart, shifted(p.Text))
-	}
+	chartPatches(&b, res.Patches, flags.folder)
 	switch n := len(res.Manual); {
 	case n > 0 && flags.explained:
 		fmt.Fprintf(&b, "%s left to a person:\n", plural(n, "finding"))
@@ -207,6 +260,26 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 	}
 	io.WriteString(w, b.String()) //nolint:errcheck,gosec // there is nowhere left to report it
 }
+
+// chartPatches shows the patches for charts, or says where they were written.
+func chartPatches(b *strings.Builder, patches []fix.Patch, folder string) {
+	charts := fix.Charts(patches)
+	if len(charts) == 0 {
+		return
+	}
+	if folder != "" {
+		fmt.Fprintf(b, "patches for what %s renders and no value sets are in %s, with a post-renderer\n", strings.Join(charts, ", "), folder)
+		return
+	}
+	for _, p := range patches {
+		if p.Chart != "" {
+			fmt.Fprintf(b, "patch for %s, which chart %s renders (--output-dir DIR writes it, with a post-renderer):\n%s", p.Object, p.Chart, shifted(p.Text))
+		}
+	}
+}
+
+// oneLine keeps what comes from a cluster within its comment.
+func oneLine(s string) string { return strings.ReplaceAll(printable(s), "\n", " ") }
 
 func shifted(text string) string {
 	return "    " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n    ") + "\n"
@@ -226,13 +299,20 @@ func reasons(b *strings.Builder, all []fix.Refusal, each bool) { //nolint:revive
 			fmt.Fprintf(b, "  and %d more; --explain lists them\n", len(all)-i)
 			return
 		}
-		fmt.Fprintf(b, "  %s:%d %s: %s\n", r.File, r.Line, r.Control, r.Reason)
+		place := r.Object
+		if r.File != "" {
+			place = fmt.Sprintf("%s:%d", r.File, r.Line)
+		}
+		fmt.Fprintf(b, "  %s %s: %s\n", place, r.Control, r.Reason)
 	}
 }
 
 func plural(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "ch") {
+		noun += "e"
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -32,6 +32,7 @@ files, and says which Pod Security level each namespace could enforce.`,
 type policyFlags struct {
 	selection       selectionFlags
 	enforce, static bool
+	mutate          bool
 	dir             string
 	explain         bool
 }
@@ -41,13 +42,18 @@ func policyGenerateCommand(streams Streams) *cobra.Command {
 	var opts run.PolicyOptions
 	cmd := &cobra.Command{
 		Use:   "generate",
-		Short: "Write ValidatingAdmissionPolicies and bindings for the chosen controls",
+		Short: "Write admission policies and bindings for the chosen controls",
 		Long: `Generate writes a ValidatingAdmissionPolicy and a binding for each control that
 the API server can judge, as YAML. They cover the creation and the update of
 pods, their ephemeral containers, and all kinds of workloads. By default they
-warn and write to the audit log; with --enforce they refuse.`,
+warn and write to the audit log; with --enforce they refuse.
+
+With --mutate it writes MutatingAdmissionPolicies instead, which give new pods
+and workloads the fixes that are safe, where a field is not set. They act as
+soon as they are applied.`,
 		Example: `  redoubt policy generate --framework pss-restricted | kubectl apply -f -
   redoubt policy generate --severity high --enforce --output-dir policies/
+  redoubt policy generate --mutate --kubernetes-version v1.35 | kubectl apply -f -
   redoubt policy generate --static --enforce --output-dir /etc/kubernetes/policies`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return generatePolicies(streams, &flags, opts) },
@@ -55,12 +61,14 @@ warn and write to the audit log; with --enforce they refuse.`,
 	flags.selection.register(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&flags.enforce, "enforce", false, "refuse violations instead of warning of them")
+	f.BoolVar(&flags.mutate, "mutate", false, "write policies that apply the safe fixes instead of judging")
 	f.BoolVar(&flags.static, "static", false, "write files for staticManifestsDir of the API server (alpha in v1.36, beta in v1.37)")
 	f.StringVar(&flags.dir, "output-dir", "", "write one file for each policy into this folder instead of a stream")
 	f.BoolVar(&flags.explain, "explain", false, "list the controls that have no policy, and why, on standard error")
 	f.StringSliceVar(&opts.ExemptNamespaces, "exempt-namespace", policy.DefaultExempt(), "namespaces the policies leave alone; empty for none")
 	f.StringVar(&opts.BreakGlass, "break-glass-group", policy.DefaultBreakGlass, "group whose members are not refused; empty for none")
 	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version to take the controls for: latest or v1.N")
+	cmd.MarkFlagsMutuallyExclusive("mutate", "enforce")
 	return cmd
 }
 
@@ -76,7 +84,7 @@ func generatePolicies(streams Streams, flags *policyFlags, opts run.PolicyOption
 	if flags.static {
 		opts.Form = policy.Static
 	}
-	made, skipped, err := run.GeneratePolicies(opts)
+	made, skipped, err := policyFiles(flags, opts)
 	if err != nil {
 		return err
 	}
@@ -93,6 +101,22 @@ func generatePolicies(streams Streams, flags *policyFlags, opts run.PolicyOption
 	return nil
 }
 
+func policyFiles(flags *policyFlags, opts run.PolicyOptions) ([]run.PolicyFile, []policy.Skipped, error) {
+	var files []run.PolicyFile
+	if flags.mutate {
+		made, skipped, err := run.GenerateMutations(opts)
+		for _, p := range made {
+			files = append(files, run.PolicyFile{Name: p.Policy.Name, Objects: []runtime.Object{p.Policy, p.Binding}})
+		}
+		return files, skipped, err
+	}
+	made, skipped, err := run.GeneratePolicies(opts)
+	for _, p := range made {
+		files = append(files, run.PolicyFile{Name: p.Policy.Name, Objects: []runtime.Object{p.Policy, p.Binding}})
+	}
+	return files, skipped, err
+}
+
 func explainHint(explained bool, skipped int) string { //nolint:revive // the flag as it is
 	if explained || skipped == 0 {
 		return ""
@@ -107,13 +131,13 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-func writePolicies(streams Streams, dir string, made []policy.Policy) error {
+func writePolicies(streams Streams, dir string, made []run.PolicyFile) error {
 	if dir != "" {
 		return run.WritePolicies(dir, made)
 	}
 	var objects []runtime.Object
 	for _, p := range made {
-		objects = append(objects, p.Policy, p.Binding)
+		objects = append(objects, p.Objects...)
 	}
 	text, err := policy.YAML(objects...)
 	if err != nil {
@@ -126,25 +150,35 @@ func writePolicies(streams Streams, dir string, made []policy.Policy) error {
 func policyTestCommand(streams Streams) *cobra.Command {
 	var opts run.PolicyTestOptions
 	var format string
+	var from clusterFlags
 	cmd := &cobra.Command{
 		Use:   "test --policies PATH [PATH...]",
-		Short: "Try admission policies on files: what would they have refused?",
+		Short: "Try admission policies on files or a cluster: what would they have refused?",
 		Long: `Test asks ValidatingAdmissionPolicies of any origin about the creation of every
-object in the files and folders it is given, and of the pods that workloads
-stand for. The matchers and the CEL compiler are those of the API server.
-Namespaces and parameters are taken from the same files.
+object in the files and folders it is given, in a snapshot, or with --cluster in
+a cluster; and of the pods that workloads stand for. The matchers and the CEL
+compiler are those of the API server. Namespaces and parameters are taken from
+the same place, and parameters from beside the policies, too.
 
 Exit codes: 0 nothing refused; 1 something refused; 2 the call or the input was
 wrong, or a policy does not compile; 3 nothing refused, but something can't be
 told without a cluster.`,
 		Example: `  redoubt policy test --policies policies/ deploy/
-  redoubt policy generate --enforce | redoubt policy test --policies - deploy/`,
+  redoubt policy generate --enforce | redoubt policy test --policies - deploy/
+  redoubt policy test --policies policies/ prod.redoubt
+  redoubt policy test --policies policies/ --cluster --context prod`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != formatText && format != formatJSON {
 				return fmt.Errorf("--output %q: want text or json", format)
 			}
-			opts.Paths, opts.Stdin = args, streams.In
+			if err := from.check(cmd); err != nil {
+				return err
+			}
+			opts.Paths, opts.Stdin, opts.From, opts.Version = args, streams.In, from.chosen(), Version()
+			progress := startProgress(streams.Err)
+			opts.Progress = progress.set
 			res, err := run.TestPolicies(cmd.Context(), opts)
+			progress.stop()
 			if err != nil {
 				return err
 			}
@@ -155,9 +189,11 @@ told without a cluster.`,
 		},
 	}
 	f := cmd.Flags()
+	from.register(cmd)
+	f.BoolVar(&from.on, "cluster", false, "try the policies on what is in the cluster of the kubeconfig; only reads")
 	f.StringSliceVar(&opts.Policies, "policies", nil, "files or folders with policies, bindings and parameters; - for standard input")
-	f.StringVar(&opts.User, "user", "kubernetes-admin", "user who makes the requests")
-	f.StringSliceVar(&opts.Groups, "group", []string{"system:authenticated"}, "groups of the user")
+	f.StringVar(&opts.User, "user", offline.DefaultUser, "user who makes the requests")
+	f.StringSliceVar(&opts.Groups, "group", []string{offline.DefaultGroup}, "groups of the user")
 	f.BoolVar(&opts.KeepGoing, "keep-going", false, "go on when a file can't be read")
 	f.StringVarP(&format, "output", "o", formatText, "format: text or json")
 	return cmd
@@ -171,7 +207,7 @@ func policyTestExit(res *offline.Result) error {
 			return &ExitError{Code: ExitFindings}
 		case offline.Unknown:
 			code = ExitUnknown
-		case offline.Noted:
+		case offline.Noted, offline.Admitted:
 		}
 	}
 	if code == ExitOK {
@@ -196,7 +232,10 @@ func printPolicyTest(w io.Writer, format string, res *offline.Result) error {
 		if d.Policy != "" {
 			by = " by " + d.Policy
 		}
-		fmt.Fprintf(&b, "%s:%d: %s: %s%s: %s\n", d.File, d.Line, object, d.Verdict, by, d.Message)
+		if d.File != "" {
+			object = fmt.Sprintf("%s:%d: %s", d.File, d.Line, object)
+		}
+		fmt.Fprintf(&b, "%s: %s%s: %s\n", object, d.Verdict, by, d.Message)
 	}
 	for _, remark := range res.Remarks {
 		fmt.Fprintf(&b, "remark: %s\n", remark)

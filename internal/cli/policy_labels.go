@@ -17,19 +17,25 @@ const formatYAML = "yaml"
 func policyLabelsCommand(streams Streams) *cobra.Command {
 	var opts run.LabelOptions
 	var format string
+	var from clusterFlags
 	cmd := &cobra.Command{
 		Use:   "labels [PATH...]",
 		Short: "Say which Pod Security level each namespace could enforce today",
-		Long: `Labels finds, for each namespace in the files, the strictest Pod Security level
-that all its pods pass, and what keeps it from the next one. With -o yaml it
+		Long: `Labels finds, for each namespace in the files, in a snapshot or with --cluster
+in a cluster, the strictest Pod Security level that all its pods pass, and what
+keeps it from the next one. With -o yaml it
 writes namespaces with labels that enforce the first and warn of the second.`,
 		Example: `  redoubt policy labels deploy/
-  redoubt policy labels deploy/ -o yaml --kubernetes-version v1.36`,
+  redoubt policy labels deploy/ -o yaml --kubernetes-version v1.36
+  redoubt policy labels --cluster`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != formatText && format != formatJSON && format != formatYAML {
 				return fmt.Errorf("--output %q: want text, yaml or json", format)
 			}
-			opts.Paths, opts.Stdin = args, streams.In
+			if err := from.check(cmd); err != nil {
+				return err
+			}
+			opts.Paths, opts.Stdin, opts.From, opts.Version = args, streams.In, from.chosen(), Version()
 			levels, err := run.PodSecurityLevels(cmd.Context(), opts)
 			if err != nil {
 				return err
@@ -37,7 +43,9 @@ writes namespaces with labels that enforce the first and warn of the second.`,
 			return printLevels(streams, format, levels)
 		},
 	}
+	from.register(cmd)
 	f := cmd.Flags()
+	f.BoolVar(&from.on, "cluster", false, "judge the pods of the cluster of the kubeconfig; only reads")
 	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version of the levels: latest or v1.N")
 	f.BoolVar(&opts.KeepGoing, "keep-going", false, "go on when a file can't be read")
 	f.StringVarP(&format, "output", "o", formatText, "format: text, yaml or json")
@@ -96,6 +104,10 @@ func describeLevels(b *strings.Builder, l *run.NamespaceLevels) {
 
 func describePods(b *strings.Builder, pods []policy.Obstacle) {
 	for _, p := range pods {
-		fmt.Fprintf(b, "    %s (%s:%d): %s\n", p.Object, p.File, p.Line, strings.Join(p.Checks, "; "))
+		place := ""
+		if p.File != "" {
+			place = fmt.Sprintf(" (%s:%d)", p.File, p.Line)
+		}
+		fmt.Fprintf(b, "    %s%s: %s\n", p.Object, place, strings.Join(p.Checks, "; "))
 	}
 }

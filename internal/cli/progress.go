@@ -14,6 +14,7 @@ type progress struct {
 	text  string
 	shown bool
 	done  chan struct{}
+	once  sync.Once
 	ended sync.WaitGroup
 }
 
@@ -66,7 +67,22 @@ func (p *progress) set(what string, done, total int) {
 	p.text = fmt.Sprintf("%s [%s] %d/%d", what, bar, done, total)
 }
 
+// stop takes the progress off the screen. It may be called more than once.
 func (p *progress) stop() {
-	close(p.done)
-	p.ended.Wait()
+	p.once.Do(func() {
+		close(p.done)
+		p.ended.Wait()
+	})
+}
+
+// quiet takes the progress off the screen before the first thing is written.
+type quiet struct {
+	w        io.Writer
+	progress *progress
+}
+
+// Write hands on.
+func (q quiet) Write(b []byte) (int, error) {
+	q.progress.stop()
+	return q.w.Write(b)
 }

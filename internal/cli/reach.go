@@ -19,6 +19,8 @@ const formatDOT = "dot"
 type reachFlags struct {
 	format, from, to, port string
 	fileSize               string
+	cluster                clusterFlags
+	progress               *progress
 	opts                   run.ReachOptions
 }
 
@@ -52,6 +54,9 @@ workload (name, kind/name, namespace/name or namespace/kind/name), an address or
 range, or one of outside, private, metadata, metadata6, apiserver, kubelet; --to
 may be a Service, as svc/namespace/name.
 
+It reads manifests, charts and kustomizations, a file of redoubt snapshot, or with
+--cluster a cluster.
+
 What can't be told is unknown, never unreachable.
 
 Exit codes: 0 the question was answered; 2 the call or the input was wrong.`,
@@ -59,15 +64,18 @@ Exit codes: 0 the question was answered; 2 the call or the input was wrong.`,
   redoubt reach deploy/ --from frontend --to postgres --port 5432
   redoubt reach deploy/ --from payment --to metadata
   redoubt reach deploy/ -o svg > reach.svg
+  redoubt reach --cluster --context prod
   redoubt reach diff main/deploy deploy`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			flags.opts.Paths, flags.opts.Stdin = args, streams.In
+			flags.opts.Paths = args
 			return reach(cmd, streams, &flags)
 		},
 	}
 	flags.register(cmd)
+	flags.cluster.register(cmd)
 	f := cmd.Flags()
+	f.BoolVar(&flags.cluster.on, "cluster", false, "look at the cluster of the kubeconfig instead of files; only reads")
 	f.StringVar(&flags.from, "from", "", "explain a connection from this end")
 	f.StringVar(&flags.to, "to", "", "explain a connection to this end")
 	f.StringVar(&flags.port, "port", "", "port of the destination: 8080, 53/udp, http (default: any)")
@@ -83,16 +91,19 @@ func reachDiffCommand(streams Streams) *cobra.Command {
 		Short: "Say which connections a change opens and closes",
 		Long: `Diff compares who can talk to whom in two folders or files. Workloads are
 matched by namespace, kind and name; all connections of a new workload are new.
+Snapshots of clusters may be compared, too; files after a snapshot are put over it
+as if they were applied.
 
 Exit codes: 0 nothing opened; 1 something may be possible that was not; 2 the
 call or the input was wrong.`,
 		Example: `  redoubt reach diff main/deploy deploy`,
 		Args:    cobra.ExactArgs(2), //nolint:mnd // OLD and NEW
 		RunE: func(cmd *cobra.Command, args []string) error {
-			flags.opts.Stdin = streams.In
-			if err := flags.parse(); err != nil {
+			done, err := flags.parse(cmd, streams)
+			if err != nil {
 				return err
 			}
+			defer done()
 			diff, err := run.DiffReach(cmd.Context(), flags.opts, args[0], args[1])
 			if err != nil {
 				return hintKeepGoing(err)
@@ -110,10 +121,20 @@ call or the input was wrong.`,
 	return cmd
 }
 
-func (r *reachFlags) parse() error {
+// parse checks the flags and shows progress until the function it returns is
+// called.
+func (r *reachFlags) parse(cmd *cobra.Command, streams Streams) (func(), error) {
 	size, err := parseSize(r.fileSize)
-	r.opts.MaxFileSize = size
-	return err
+	if err != nil {
+		return nil, err
+	}
+	if err := r.cluster.check(cmd); err != nil {
+		return nil, err
+	}
+	r.progress = startProgress(streams.Err)
+	r.opts.MaxFileSize, r.opts.Stdin, r.opts.Progress = size, streams.In, r.progress.set
+	r.opts.Place = r.cluster.place(r.opts.Input)
+	return r.progress.stop, nil
 }
 
 func hintKeepGoing(err error) error {
@@ -124,12 +145,14 @@ func hintKeepGoing(err error) error {
 }
 
 func reach(cmd *cobra.Command, streams Streams, flags *reachFlags) error {
-	if err := flags.parse(); err != nil {
-		return err
-	}
 	if flags.from == "" && flags.port != "" {
 		return errors.New("--port goes with --from and --to")
 	}
+	done, err := flags.parse(cmd, streams)
+	if err != nil {
+		return err
+	}
+	defer done()
 	if flags.from != "" {
 		answer, err := run.ExplainReach(cmd.Context(), flags.opts, flags.from, flags.to, flags.port)
 		if err != nil {
@@ -147,7 +170,7 @@ func reach(cmd *cobra.Command, streams Streams, flags *reachFlags) error {
 // write puts a result out in the format asked for; picture is what can be
 // drawn, if anything.
 func (r *reachFlags) write(w io.Writer, result any, text func(io.Writer), picture *run.ReachReport) error {
-	out := bufio.NewWriterSize(w, writeBuffer)
+	out := bufio.NewWriterSize(quiet{w, r.progress}, writeBuffer)
 	switch r.format {
 	case formatText:
 		text(out)

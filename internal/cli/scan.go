@@ -88,7 +88,8 @@ was wrong; 3 something could not be evaluated and --fail-on-unknown was given.`,
 	f.StringArrayVar(&opts.Helm.Set, "set", nil, "value for the charts: key=value, may be repeated")
 	f.StringArrayVar(&opts.Helm.SetString, "set-string", nil, "like --set, always a string")
 	f.StringVar(&opts.Helm.Release, "release-name", "", "release name the charts are rendered with (default: the chart's name)")
-	f.StringVarP(&opts.Helm.Namespace, "namespace", "n", "", "namespace the charts are rendered for (default \"default\")")
+	f.StringVarP(&opts.Helm.Namespace, "namespace", "n", "", "namespace the charts are rendered for (default \"default\"); with --cluster those to read one by one, with commas, where lists over all are forbidden")
+	f.StringSliceVar(&opts.Policies, "policies", nil, "file or folder with ValidatingAdmissionPolicies to ask about every object, may be repeated")
 	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version to judge by: latest or v1.N")
 	f.StringVar(&opts.Config, "config", "", "configuration with waivers (default .redoubt.yaml in the scanned or current folder)")
 	f.StringVar(&opts.Baseline, "baseline", "", "an earlier JSON report: fail only on what is new")
@@ -124,6 +125,9 @@ func scan(cmd *cobra.Command, streams Streams, flags *scanFlags, opts run.ScanOp
 	opts.Progress, opts.Sized = progress.set, heap.allow
 	var rep *report.Report
 	if flags.cluster.on {
+		if opts.Helm.Namespace != "" {
+			flags.cluster.from.Namespaces = strings.Split(opts.Helm.Namespace, ",")
+		}
 		rep, err = run.ScanCluster(cmd.Context(), opts, flags.cluster.from)
 	} else {
 		rep, err = run.Scan(cmd.Context(), opts)

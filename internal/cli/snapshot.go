@@ -46,6 +46,7 @@ Exit codes: 0 the file is written; 2 it is not; 3 something could not be read an
 		},
 	}
 	flags.register(cmd)
+	cmd.Flags().StringSliceVarP(&flags.from.Namespaces, "namespace", "n", nil, "namespaces to read one by one where lists over all are forbidden")
 	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write")
 	cmd.Flags().BoolVar(&failOnUnknown, "fail-on-unknown", false, "exit with 3 if something could not be read")
 	return cmd

@@ -131,6 +131,10 @@ type Fix struct {
 	Set map[string]any `json:"set,omitempty"`
 	// Remove lists fields to delete; the paths are relative to the target.
 	Remove []string `json:"remove,omitempty"`
+	// Unless is CEL about the target: where it is true, Set and Remove would
+	// make an object that the API server refuses, and a policy that applies them
+	// unasked must leave the target alone.
+	Unless string `json:"unless,omitempty"`
 	// Text says what to do, in one or two sentences.
 	Text string `json:"text"`
 }
@@ -155,6 +159,20 @@ type Test struct {
 	Images map[string]string `json:"images,omitempty"`
 	// File is the name the manifest is read under, manifest.yaml if empty.
 	File string `json:"file,omitempty"`
+	// Cluster makes the manifest all that a cluster holds.
+	Cluster *TestCluster `json:"cluster,omitempty"`
+}
+
+// TestCluster is the cluster that a test plays.
+type TestCluster struct {
+	// Server is the version of the API server.
+	Server string `json:"server,omitempty"`
+	// Date is when the cluster was read, such as 2026-11-21.
+	Date string `json:"date,omitempty"`
+	// Digests are those that run under an image reference.
+	Digests map[string][]string `json:"digests,omitempty"`
+	// Missing are kinds that could not be read.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // SeverityLevel is the parsed severity.
@@ -185,6 +203,8 @@ type Compiled struct {
 	When, Violation *expr.Program
 	// Message is nil when the control has a fixed message.
 	Message *expr.Program
+	// Unless is that of the fix, nil if it has none.
+	Unless *expr.Program
 	// Analyse is set for an analysis.
 	Analyse Analysis
 }
@@ -212,6 +232,9 @@ func Prepare(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	}
 	if c.MessageExpression != "" {
 		out.Message = expr.Lazy(c.MessageExpression, cel.StringType)
+	}
+	if c.Fix.Unless != "" {
+		out.Unless = expr.Lazy(c.Fix.Unless, cel.BoolType)
 	}
 	return out, nil
 }
@@ -253,7 +276,7 @@ func Compile(c *Control, minor int, analyse Analysis) (*Compiled, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range []*expr.Program{out.Violation, out.When, out.Message} {
+	for _, p := range []*expr.Program{out.Violation, out.When, out.Message, out.Unless} {
 		if err := p.Check(); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
@@ -88,7 +90,28 @@ func Faults(err error) []*Error {
 // File decodes all documents of a file. The error joins one [Error] for each
 // document that is broken; the result holds the others.
 func File(data []byte, origin *inventory.Origin, limits Limits) (Result, error) {
-	d := &decoder{file: origin.File, origin: origin, limits: limits, keys: make(map[string]string)}
+	return (&decoder{file: origin.File, origin: origin, limits: limits, keys: make(map[string]string)}).read(data)
+}
+
+// Document is a part of a file and what the YAML library makes of it.
+type Document struct {
+	Text []byte
+	// Line is the number of lines before the text.
+	Line  int
+	Nodes []*yaml.Node
+}
+
+// Documents is [File] for who needs the nodes of YAML documents, too. Documents
+// that are broken or in JSON are not among them. The nodes take several times
+// as much memory as the text.
+func Documents(data []byte, origin *inventory.Origin, limits Limits) (Result, []Document, error) {
+	d := &decoder{file: origin.File, origin: origin, limits: limits, keys: make(map[string]string), keep: true}
+	res, err := d.read(data)
+	return res, d.kept, err
+}
+
+func (d *decoder) read(data []byte) (Result, error) {
+	limits := d.limits
 	if int64(len(data)) > limits.Bytes {
 		return Result{}, d.fail(0, "the file is larger than "+size(limits.Bytes), "raise --max-file-size, or split it")
 	}
@@ -160,6 +183,9 @@ type decoder struct {
 	keys map[string]string
 	// ignores are the comments that may hold an inline waiver.
 	ignores map[string]bool
+	// kept are the YAML documents, if they are to be kept.
+	keep bool
+	kept []Document
 }
 
 func (d *decoder) fail(line int32, msg, hint string) *Error {

@@ -128,10 +128,14 @@ func isSeparator(line []byte) bool {
 func (d *decoder) chunk(doc document) ([]root, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(doc.text))
 	var roots []root
+	var nodes []*yaml.Node
 	for {
 		var top yaml.Node
 		err := dec.Decode(&top)
 		if errors.Is(err, io.EOF) {
+			if d.keep {
+				d.kept = append(d.kept, Document{doc.text, int(doc.line), nodes})
+			}
 			return roots, nil
 		}
 		if err != nil {
@@ -139,6 +143,9 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		}
 		if len(top.Content) == 0 {
 			continue
+		}
+		if d.keep {
+			nodes = append(nodes, top.Content[0])
 		}
 		r := root{node: new(inventory.Node)}
 		b := &builder{decoder: d, root: &r, line: doc.line}

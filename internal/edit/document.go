@@ -25,6 +25,8 @@ type document struct {
 	objects map[Place]*yaml.Node
 	// shared are the nodes that aliases refer to.
 	shared map[*yaml.Node]bool
+	// odd is set for documents that are more than their values.
+	odd bool
 	style
 }
 
@@ -42,6 +44,27 @@ type style struct {
 }
 
 func parse(text []byte, first int) (*document, error) {
+	d, err := open(text, first)
+	if err != nil {
+		return nil, err
+	}
+	for dec := yaml.NewDecoder(bytes.NewReader(text)); ; {
+		var top yaml.Node
+		err := dec.Decode(&top)
+		if errors.Is(err, io.EOF) {
+			return d.surveyed(), nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w (%w)", ErrLayout, err)
+		}
+		if len(top.Content) > 0 {
+			d.roots = append(d.roots, top.Content[0])
+		}
+	}
+}
+
+// open takes a text whose nodes are not known yet.
+func open(text []byte, first int) (*document, error) {
 	if template(text) {
 		return nil, ErrTemplate
 	}
@@ -54,28 +77,20 @@ func parse(text []byte, first int) (*document, error) {
 			d.lines = append(d.lines, i+1)
 		}
 	}
-	for dec := yaml.NewDecoder(bytes.NewReader(text)); ; {
-		var top yaml.Node
-		err := dec.Decode(&top)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w (%w)", ErrLayout, err)
-		}
-		if len(top.Content) > 0 {
-			d.roots = append(d.roots, top.Content[0])
-		}
-	}
+	return d, nil
+}
+
+// surveyed looks at all nodes.
+func (d *document) surveyed() *document {
 	votes := &votes{steps: make(map[int]int)}
 	for _, r := range d.roots {
 		d.survey(r, nil, votes)
 	}
 	d.style = votes.style()
-	if bytes.Contains(text, []byte("\r\n")) {
+	if bytes.Contains(d.text, []byte("\r\n")) {
 		d.eol = "\r\n"
 	}
-	return d, nil
+	return d
 }
 
 // template tells whether the text is made by a template engine: actions of Go
@@ -116,11 +131,13 @@ func oddBreaks(text []byte) bool {
 // survey walks over all nodes, notes where maps start and how the author
 // writes.
 func (d *document) survey(n, parent *yaml.Node, v *votes) {
+	d.odd = d.odd || n.Anchor != "" || n.Style&yaml.TaggedStyle != 0
 	switch n.Kind {
 	case yaml.AliasNode:
 		d.shared[n.Alias] = true
 		return
 	case yaml.MappingNode:
+		d.odd = d.odd || repeated(n)
 		d.objects[Place{int32(n.Line + d.first), int32(n.Column)}] = n //nolint:gosec // bounded by the size of the file
 	case yaml.SequenceNode, yaml.ScalarNode, yaml.DocumentNode:
 	}
@@ -128,6 +145,32 @@ func (d *document) survey(n, parent *yaml.Node, v *votes) {
 	for _, c := range n.Content {
 		d.survey(c, n, v)
 	}
+}
+
+// repeated tells whether a map has a key twice, or one that is no scalar.
+func repeated(n *yaml.Node) bool {
+	const few = 12 // above which looking at each pair takes longer
+	if len(n.Content) > few {
+		seen := make(map[string]bool, len(n.Content)/2) //nolint:mnd // keys and values
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if k := n.Content[i]; k.Kind != yaml.ScalarNode || seen[k.Value] {
+				return true
+			}
+			seen[n.Content[i].Value] = true
+		}
+		return false
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		for j := 0; j < i; j += 2 {
+			if n.Content[j].Value == n.Content[i].Value {
+				return true
+			}
+		}
+		if n.Content[i].Kind != yaml.ScalarNode {
+			return true
+		}
+	}
+	return false
 }
 
 // object is the map that starts at a place.

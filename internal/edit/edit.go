@@ -13,6 +13,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
@@ -59,6 +62,7 @@ var (
 	ErrMerge     = errors.New("a merge key << brings in fields here; edit what it refers to by hand")
 	ErrDuplicate = errors.New("a field on the way stands there twice; keep one of the two first")
 	ErrTemplate  = errors.New("the file is a template; edit its source, or scan what it renders to")
+	ErrEncoding  = errors.New("the text is not UTF-8; save it as UTF-8 first")
 	ErrLayout    = errors.New("the text is laid out in a way that can't be edited safely; edit it by hand")
 	ErrConflict  = errors.New("another edit changes the same field")
 	ErrTaken     = errors.New("a field of that name is there already, with another value")
@@ -68,7 +72,44 @@ var (
 // Apply makes the changes and returns the new text. For each change there is an
 // error, nil if it was made. A refused change leaves no trace.
 func Apply(data []byte, changes []Change) ([]byte, []error) {
+	return run(data, changes, nil, (*document).prove)
+}
+
+// Parsed is a part of a file as the YAML library reads it, by whoever did so
+// before.
+type Parsed struct {
+	Text []byte
+	// Line is the number of lines before the text.
+	Line int
+	// Nodes are the top values of its documents. They are not changed.
+	Nodes []*yaml.Node
+}
+
+// Draft is [Apply] for callers who read the new text anyway and compare its
+// values with those they asked for: it leaves the reading to them where values
+// are all there is. Documents in which they are not, for they have anchors,
+// tags or repeated keys, or in which something else than their top is changed,
+// are proven here. What was parsed of the file before need not be parsed again.
+func Draft(data []byte, changes []Change, parsed []Parsed) ([]byte, []error) {
+	return run(data, changes, parsed, func(d *document, found []splice, changes []Change, own []int) error {
+		if d.plain(changes, own) {
+			return nil
+		}
+		return d.prove(found, changes, own)
+	})
+}
+
+// proof reads the outcome of splices again.
+type proof func(d *document, found []splice, changes []Change, own []int) error
+
+func run(data []byte, changes []Change, parsed []Parsed, prove proof) ([]byte, []error) {
 	errs := make([]error, len(changes))
+	if !utf8.Valid(data) {
+		for i := range errs {
+			errs[i] = ErrEncoding
+		}
+		return data, errs
+	}
 	body, mark := data, 0
 	if rest, ok := bytes.CutPrefix(data, []byte("\xef\xbb\xbf")); ok {
 		body, mark = rest, len(data)-len(rest)
@@ -89,36 +130,50 @@ func Apply(data []byte, changes []Change) ([]byte, []error) {
 		if len(own) == 0 {
 			continue
 		}
-		for _, s := range part.apply(changes, own, errs) {
+		doc, err := part.parse(parsed)
+		for _, i := range own {
+			errs[i] = err
+		}
+		if err != nil {
+			continue
+		}
+		for _, s := range doc.apply(changes, own, errs, prove) {
 			all = append(all, splice{s.start + part.start, s.end + part.start, s.text})
 		}
 	}
 	return append(bytes.Clone(data[:mark]), splices(body, all)...), errs
 }
 
+// parse finds the nodes of a part, among those that are known if they are.
+func (p *part) parse(known []Parsed) (*document, error) {
+	i, ok := slices.BinarySearchFunc(known, p.first, func(k Parsed, line int) int { return k.Line - line })
+	if ok && bytes.Equal(known[i].Text, p.text) {
+		d, err := open(p.text, p.first)
+		if err != nil {
+			return nil, err
+		}
+		d.roots = known[i].Nodes
+		return d.surveyed(), nil
+	}
+	return parse(p.text, p.first)
+}
+
 // apply works out the splices for the changes of one part of the file, and
 // leaves out those that can't be made.
-func (p *part) apply(changes []Change, own []int, errs []error) []splice {
-	doc, err := parse(p.text, p.first)
-	for _, i := range own {
-		errs[i] = err
-	}
-	if err != nil {
-		return nil
-	}
+func (d *document) apply(changes []Change, own []int, errs []error, prove proof) []splice {
 	for range len(own) + 1 {
 		trial := slices.DeleteFunc(slices.Clone(own), func(i int) bool { return errs[i] != nil })
 		if len(trial) == 0 {
 			return nil
 		}
-		found, refused := doc.plan(changes, trial)
+		found, refused := d.plan(changes, trial)
 		if len(refused) == 0 {
-			err := doc.prove(found, changes, trial)
+			err := prove(d, found, changes, trial)
 			if err == nil {
 				return found
 			}
 			if len(trial) > 1 {
-				return doc.oneByOne(changes, trial, errs)
+				return d.oneByOne(changes, trial, errs)
 			}
 			refused[trial[0]] = err
 		}
@@ -246,6 +301,20 @@ func (d *document) prove(found []splice, changes []Change, own []int) error {
 		return fmt.Errorf("%w (the result would not be what was asked for)", ErrLayout)
 	}
 	return nil
+}
+
+// plain tells whether a reader of the values of a document would see all that
+// changes can do to it.
+func (d *document) plain(changes []Change, own []int) bool {
+	if len(d.roots) != 1 || d.odd {
+		return false
+	}
+	for _, i := range own {
+		if d.object(changes[i].Object) != d.roots[0] {
+			return false
+		}
+	}
+	return true
 }
 
 // part is a stretch of a file between two lines that start with "---".

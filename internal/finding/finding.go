@@ -169,7 +169,8 @@ func (f *Finding) Location() Location {
 	if loc.File == "" {
 		loc.File = f.Object.Origin.File
 	}
-	if loc.Line == 0 {
+	// What an API server gives has no lines; asking for them costs time.
+	if kind := f.Object.Origin.Kind; loc.Line == 0 && kind != inventory.FromCluster && kind != inventory.FromSnapshot {
 		n, _ := f.Object.Root.Nearest(f.Path)
 		loc.Line, loc.Column = n.Line, n.Column
 	}

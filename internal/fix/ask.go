@@ -3,6 +3,8 @@ package fix
 import (
 	"maps"
 	"slices"
+
+	"github.com/redoubt-k8s/redoubt/internal/edit"
 )
 
 // Question is one edit, proven, that a person is asked about.
@@ -50,9 +52,13 @@ func (s *session) ask(trial []*proposal) ([]*proposal, error) {
 func (s *session) question(p *proposal) Question {
 	name := p.target
 	q := Question{Edits: s.edits(p, backwards(s.Texts[name], s.state.texts[name]))}
+	if s.live {
+		q.Diff = s.patchAlone(p)
+		return q
+	}
 	var alone applied
 	if p.root == "" {
-		alone = apply(s.state.texts[name], []*proposal{p})
+		alone = apply(s.state.texts[name], []*proposal{p}, edit.Apply)
 	} else {
 		alone = s.applyRoot(name, []*proposal{p})
 	}

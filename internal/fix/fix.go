@@ -18,6 +18,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/podsecurity"
 )
 
 // A Judge says what is wrong with an inventory, by all controls there are:
@@ -36,6 +37,8 @@ type Options struct {
 	Judge  Judge
 	// Texts are the files as they were read, by name.
 	Texts map[string][]byte
+	// Parsed are parts of files as they were parsed before; some or none of them.
+	Parsed map[string][]edit.Parsed
 	// Locked are files that must not be edited, and why.
 	Locked map[string]string
 	Limits decode.Limits
@@ -102,6 +105,8 @@ type Result struct {
 	Bolder int
 	// Before and After are the open findings of the selected controls.
 	Before, After int
+	// Final is what the input is once the edits are made, without the patches.
+	Final *inventory.Inventory
 }
 
 // maxRounds bounds how often edits may make other edits possible.
@@ -116,17 +121,22 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 		s.Locked = make(map[string]string)
 	}
 	maps.Copy(s.texts, opts.Texts)
-	s.state = state{inv: s.inv, texts: s.texts}
+	s.state = state{inv: s.inv, texts: s.texts, parsed: opts.Parsed}
 	var err error
 	if s.state.findings, err = opts.Judge(s.inv); err != nil {
 		return nil, err
 	}
 	s.result.Before = s.open()
+	s.goLive()
 	if err := s.rounds(); err != nil {
 		return nil, err
 	}
-	s.result.After = s.open()
-	if err := s.postRender(); err != nil {
+	s.result.After, s.result.Final = s.open(), s.state.inv
+	patches := s.postRender
+	if s.live {
+		patches = s.livePatches
+	}
+	if err := patches(); err != nil {
 		return nil, err
 	}
 	s.report()
@@ -138,7 +148,7 @@ func newSession(inv *inventory.Inventory, opts Options) *session {
 		Options: opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
 		agreed: make(map[string]bool), declined: make(map[string]bool), unsteady: make(map[objectKey]bool),
 		patches: make(map[string]string), patchNames: make(map[objectKey]string), patched: make(map[objectKey][]edit.Change),
-		checked: make(map[string]error), values: make(map[string]*valueAt), result: &Result{Texts: make(map[string][]byte)},
+		checked: make(map[string]error), values: make(map[string]*valueAt), slow: make(map[string]bool), result: &Result{Texts: make(map[string][]byte)},
 	}
 }
 
@@ -184,6 +194,11 @@ type session struct {
 	built    int
 	// values are where fields of charts are set, nil for nowhere.
 	values map[string]*valueAt
+	// slow are the files in which the proof by values did not do, and each edit
+	// is proven by itself.
+	slow map[string]bool
+	// evaluator is made when first needed.
+	evaluator *podsecurity.Evaluator
 	// patches are the patch files that were added, with their folder, by name;
 	// patched what is patched of an object.
 	patches    map[string]string
@@ -194,6 +209,11 @@ type session struct {
 	virtual bool
 	pending []*proposal
 	tries   int
+	// live is set where the objects are those of a cluster; created are those
+	// that it is to get, edited the objects of the edits.
+	live    bool
+	created []created
+	edited  []objectKey
 }
 
 // state is an inventory with what is wrong with it.
@@ -201,6 +221,10 @@ type state struct {
 	inv      *inventory.Inventory
 	texts    map[string][]byte
 	findings []finding.Finding
+	// parsed are parts of the texts as they were parsed.
+	parsed map[string][]edit.Parsed
+	// tallies are counted when first needed.
+	tallies map[tallyKey]tally
 }
 
 // errChanged says that a file is not what was judged.
@@ -220,14 +244,29 @@ func parallel(n int, do func(i int)) {
 	wg.Wait()
 }
 
-// decode reads a file as the scan does. Parts that can't be read are left out,
+// decoded is a file as the scan reads it. Parts that can't be read are left out,
 // as there.
-func (s *session) decode(name string, text []byte) ([]*inventory.Object, error) {
-	res, err := decode.File(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
-	if len(res.Objects) == 0 && err != nil {
-		return nil, err
+type decoded struct {
+	objects []*inventory.Object
+	parsed  []edit.Parsed
+	err     error
+}
+
+func (s *session) decode(name string, text []byte) decoded {
+	res, documents, err := decode.Documents(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
+	if len(res.Objects) > 0 {
+		err = nil
 	}
-	return res.Objects, nil
+	return decoded{res.Objects, Parsed(documents), err}
+}
+
+// Parsed is what was decoded, for who edits it.
+func Parsed(documents []decode.Document) []edit.Parsed {
+	out := make([]edit.Parsed, len(documents))
+	for i, d := range documents {
+		out[i] = edit.Parsed(d)
+	}
+	return out
 }
 
 // byFile are the objects that stand in files themselves.
@@ -278,6 +317,7 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
 		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,
 		ImageUsers: s.state.inv.ImageUsers, ClusterWide: s.state.inv.ClusterWide,
+		ServerVersion: s.state.inv.ServerVersion,
 	}}
 	maps.Copy(next.texts, s.state.texts)
 	own := byFile(s.state.inv)
@@ -296,16 +336,20 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 		}
 		next.inv.Add(objects...)
 	}
-	objects, errs := make([][]*inventory.Object, len(names)), make([]error, len(names))
-	parallel(len(names), func(i int) { objects[i], errs[i] = s.decode(names[i], texts[names[i]]) })
+	if err := s.addCreated(&next, trial); err != nil {
+		return next, err
+	}
+	files := make([]decoded, len(names))
+	parallel(len(names), func(i int) { files[i] = s.decode(names[i], texts[names[i]]) })
+	next.parsed = maps.Clone(s.state.parsed)
 	for i, name := range names {
-		if errs[i] == nil && len(objects[i]) != len(own[name])+added[name] {
-			errs[i] = errChanged
-		}
-		if errs[i] != nil {
+		if files[i].err != nil || len(files[i].objects) != len(own[name])+added[name] {
 			return next, &strayError{name}
 		}
-		next.inv.Add(objects[i]...)
+		next.inv.Add(files[i].objects...)
+		if next.parsed != nil {
+			next.parsed[name] = files[i].parsed
+		}
 	}
 	next.inv.Seal()
 	if err := s.strays(texts, &next, trial); err != nil {

@@ -399,7 +399,7 @@ func TestOnlyWhatIsAskedForIsEdited(t *testing.T) {
 func TestObjectsThatAreNotWrittenThemselvesAreRefused(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[inventory.OriginKind]string{
-		inventory.FromHelm: "chart", inventory.FromKustomize: "overlay", inventory.FromCluster: "not read from a file",
+		inventory.FromHelm: "chart", inventory.FromKustomize: "overlay", inventory.FromCluster: "can't be changed once it is there",
 	} {
 		inv := load(t, map[string]string{"a.yaml": head + "spec:\n  containers: [{name: a}]\n"})
 		inv.Objects[0].Origin.Kind = kind

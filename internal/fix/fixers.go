@@ -34,7 +34,6 @@ var fixers = map[string]fixer{
 	"run-as-root-group":               asUser,
 	"user-without-group":              asUser,
 	"host-port":                       hostPorts,
-	"probe-host":                      probeHosts,
 	"capabilities-added":              dropAdded(defaultCapabilities),
 	"capabilities-beyond-net-bind":    dropAdded([]string{"NET_BIND_SERVICE"}),
 	"token-mounted":                   token,

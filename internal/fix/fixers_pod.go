@@ -93,21 +93,6 @@ func hostPorts(s *site) ([]edit.Change, error) {
 	return out, nil
 }
 
-func probeHosts(s *site) ([]edit.Change, error) {
-	var out []edit.Change
-	for _, probe := range []string{"livenessProbe", "readinessProbe", "startupProbe"} {
-		for _, how := range []string{"httpGet", "tcpSocket"} {
-			out = append(out, s.remove(s.path(probe+"."+how+".host"))...)
-		}
-	}
-	for _, hook := range []string{"postStart", "preStop"} {
-		for _, how := range []string{"httpGet", "tcpSocket"} {
-			out = append(out, s.remove(s.path("lifecycle."+hook+"."+how+".host"))...)
-		}
-	}
-	return out, nil
-}
-
 // defaultCapabilities are those the baseline level of Pod Security lets a
 // container add.
 var defaultCapabilities = []string{

@@ -12,16 +12,35 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
-// Patch is what a post-renderer or an overlay would have to make of an object
-// that a chart renders, where no value does.
+// Patch is what is to be done to an object that no file at hand says.
 type Patch struct {
-	Chart  string `json:"chart"`
+	// Chart is the chart that renders the object, "" for a live one.
+	Chart  string `json:"chart,omitempty"`
 	Object string `json:"object"`
 	// Controls are those whose findings it answers.
 	Controls []string `json:"controls"`
-	// Text is a strategic-merge patch.
+	// Type is that of the patch, or create for an object that is missing.
+	Type PatchType `json:"type"`
+	// File is the name it has in a folder of patches.
+	File string `json:"file"`
+	// Command applies it there, for a live object.
+	Command string `json:"command,omitempty"`
+	// Text is the patch, or the object.
 	Text string `json:"patch"`
+	// Result is the object as it shall be.
+	Result *inventory.Object `json:"-"`
 }
+
+// PatchType says how a patch is merged, as kubectl calls it.
+type PatchType string
+
+// The ways to patch.
+const (
+	Strategic PatchType = "strategic"
+	Merge     PatchType = "merge"
+	JSON      PatchType = "json"
+	Create    PatchType = "create"
+)
 
 // postRender works out patches for the findings in charts that are left. They
 // are judged as edits are, on the objects as the patches would leave them.
@@ -66,7 +85,7 @@ func (s *session) postRender() error {
 		if err != nil {
 			return err
 		}
-		p := Patch{Chart: k.root, Object: o.Ref(), Text: string(text)}
+		p := Patch{Chart: k.root, Object: o.Ref(), Type: Strategic, File: s.chartFile(o), Text: string(text), Result: o}
 		for _, e := range v.result.Edits {
 			if e.Object == p.Object && !slices.Contains(p.Controls, e.Control) {
 				p.Controls = append(p.Controls, e.Control)
@@ -86,9 +105,11 @@ func (s *session) applyVirtually(proposals []*proposal) applied {
 	}
 	for _, p := range proposals {
 		o := objects[p.object]
-		if _, err := patchOf(o, o.Name, slices.Concat(s.patched[p.object], p.changes)); err != nil {
-			out.refused[p] = err.Error()
-			continue
+		if !isLive(o) {
+			if _, err := patchOf(o, o.Name, slices.Concat(s.patched[p.object], p.changes)); err != nil {
+				out.refused[p] = err.Error()
+				continue
+			}
 		}
 		out.made = append(out.made, p)
 	}
@@ -101,17 +122,13 @@ func (s *session) applyVirtually(proposals []*proposal) applied {
 // patchedObjects are the objects of a chart with the edits that are tried.
 func (s *session) patchedObjects(dir string) []*inventory.Object {
 	keys := s.objectKeys()
+	pending := make(map[objectKey][]edit.Change)
+	for _, p := range s.pending {
+		pending[p.object] = append(pending[p.object], p.changes...)
+	}
 	var out []*inventory.Object
 	for _, o := range s.own(dir) {
-		root := o.Root
-		for _, p := range s.pending {
-			if p.object != keys[o] {
-				continue
-			}
-			for _, c := range p.changes {
-				root = withField(root, inventory.SplitPath(c.Path), c.Value)
-			}
-		}
+		root := withChanges(o.Root, pending[keys[o]])
 		if root != o.Root {
 			twin := inventory.NewObject(root, o.Origin)
 			twin.Duplicates, twin.Ignores = o.Duplicates, o.Ignores
@@ -120,6 +137,44 @@ func (s *session) patchedObjects(dir string) []*inventory.Object {
 		out = append(out, o)
 	}
 	return out
+}
+
+// withChanges is a tree with changes. What goes is taken out last and from the
+// end, so that positions in lists stay valid until then.
+func withChanges(root *inventory.Node, changes []edit.Change) *inventory.Node {
+	var gone [][]string
+	now := root
+	for _, c := range changes {
+		segments := inventory.SplitPath(c.Path)
+		switch c.Op {
+		case edit.Set:
+			now = withField(now, segments, c.Value)
+			continue
+		case edit.Move:
+			now = withField(now, inventory.SplitPath(c.To), root.At(c.Path))
+		case edit.Rename:
+			now = withField(now, append(slices.Clone(segments[:len(segments)-1]), c.To), root.At(c.Path))
+		case edit.Remove:
+		}
+		gone = append(gone, segments)
+	}
+	slices.SortFunc(gone, func(a, b []string) int { return -compareSegments(a, b) })
+	for _, segments := range slices.CompactFunc(gone, slices.Equal) {
+		now = withField(now, segments, nil)
+	}
+	return now
+}
+
+// compareSegments orders paths, positions in lists by their number.
+func compareSegments(a, b []string) int {
+	return slices.CompareFunc(a, b, func(x, y string) int {
+		n, err := strconv.Atoi(x)
+		m, err2 := strconv.Atoi(y)
+		if err == nil && err2 == nil {
+			return n - m
+		}
+		return cmp.Compare(x, y)
+	})
 }
 
 // withField is a tree with another value at a path, or without it if the value

@@ -65,6 +65,7 @@ func keepsPromises(t *testing.T, files map[string]string, opts fix.Options) {
 	announced(t, files, after, res)
 	for name := range res.Texts {
 		patched(t, name, files[name], after[name])
+		untouched(t, name, files[name], after[name], res)
 	}
 	worst(t, files, after)
 	again := fixed(t, after, opts)
@@ -183,6 +184,87 @@ func worst(t *testing.T, files, after map[string]string) {
 		}
 	}
 	t.Logf("findings from the worst severity down: %v, then %v", a, b)
+}
+
+// untouched goes through the places where two texts differ. What was there must
+// be a part of an edited field, or still be there around what came in.
+func untouched(t *testing.T, name, old, now string, res *fix.Result) {
+	t.Helper()
+	edited := make(map[int]bool)
+	objects := load(t, map[string]string{name: old}).Objects
+	for _, e := range res.Edits {
+		if e.File != name || e.Path == "" {
+			continue
+		}
+		for _, o := range objects {
+			if n := o.Root.At(e.Path); n != nil && o.Ref() == e.Object {
+				for line := int(n.Line); line <= last(n); line++ {
+					edited[line] = true
+				}
+			}
+		}
+	}
+	at := 0
+	for h := range strings.SplitSeq(fix.Unified(name, []byte(old), []byte(now)), "\n@@ ") {
+		var gone, came strings.Builder
+		for i, l := range strings.SplitAfter(h, "\n") {
+			if start, err := hunkStart("@@ " + strings.TrimPrefix(l, "@@ ")); i == 0 && err == nil {
+				at = start
+				continue
+			}
+			switch {
+			case strings.HasPrefix(l, "-") && !strings.HasPrefix(l, "--- "):
+				if at++; !edited[at] {
+					gone.WriteString(l[1:])
+				}
+			case strings.HasPrefix(l, "+") && !strings.HasPrefix(l, "+++ "):
+				came.WriteString(l[1:])
+			case strings.HasPrefix(l, " "):
+				at++
+				settled(t, name, &gone, &came)
+			}
+		}
+		settled(t, name, &gone, &came)
+	}
+}
+
+// settled judges one place and starts the next.
+func settled(t *testing.T, name string, gone, came *strings.Builder) {
+	t.Helper()
+	a, b := gone.String(), came.String()
+	gone.Reset()
+	came.Reset()
+	if !insertion(a, b) {
+		t.Errorf("%s: %q became %q, and no edit says so", name, a, b)
+	}
+}
+
+// insertion tells whether all of a text is in another, in the same order, with
+// something put into it. A null or an empty collection may make room.
+func insertion(a, b string) bool {
+	for line := range strings.SplitAfterSeq(a, "\n") {
+		text := strings.TrimRight(line, " \t\r\n")
+		for _, empty := range []string{"{}", "[]", "null", "~"} {
+			text = strings.TrimSuffix(text, empty)
+		}
+		for i := range len(text) {
+			at := strings.IndexByte(b, text[i])
+			if at < 0 {
+				return false
+			}
+			b = b[at+1:]
+		}
+	}
+	return true
+}
+
+// last is the last line of a value, as far as its parts tell.
+func last(n *inventory.Node) int {
+	line := int(n.Line) + strings.Count(n.Text, "\n")
+	for _, item := range n.All() {
+		line = max(line, last(item))
+	}
+	return line
 }
 
 // patched applies the diff, as patch does, and wants the new text.

@@ -195,7 +195,7 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	case strings.HasPrefix(c.ID, "pod-security-level-"), len(documents) > 0:
 		p.phase = phaseNamespace
 	}
-	if kind := f.Object.Origin.Kind; kind == inventory.FromHelm || kind == inventory.FromKustomize {
+	if kind := f.Object.Origin.Kind; kind == inventory.FromHelm || kind == inventory.FromKustomize || s.live && isLive(f.Object) {
 		p.target = ""
 		return s.through(p, f.Object)
 	}

@@ -19,6 +19,10 @@ func (s *session) edits(p *proposal, original func(int32) int32) []Edit {
 		return out
 	}
 	for i := range out {
+		if s.live {
+			out[i].File, out[i].Line = "", 0
+			continue
+		}
 		out[i].File = p.target
 		if len(p.values) > 0 {
 			out[i].Path, out[i].Line = p.values[i].Path, original(lineIn(s.state.texts[p.target], p.values[i].Path))
@@ -92,7 +96,7 @@ func brief(n *inventory.Node) string {
 func (s *session) report() {
 	r := s.result
 	for name, text := range s.state.texts {
-		if !bytes.Equal(text, s.Texts[name]) {
+		if !s.virtual && !bytes.Equal(text, s.Texts[name]) {
 			r.Texts[name] = text
 		}
 	}

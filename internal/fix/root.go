@@ -188,25 +188,44 @@ type strayError struct{ file string }
 
 func (e *strayError) Error() string { return e.file + ": " + errChanged.Error() }
 
-// strays compares the objects of edited files with what they were: they must
-// differ at the announced fields only. If not, the file was another one when
-// its text was read.
+// strays compares the objects of edited files with what they were and what they
+// are to be. If they are something else, the text does not say what it seems to,
+// or the file was another one when it was read.
 func (s *session) strays(texts map[string][]byte, next *state, trial []*proposal) error {
 	fields := fieldsOf(trial)
+	changes := make(map[objectKey][]edit.Change)
+	for _, p := range trial {
+		changes[p.object] = append(changes[p.object], p.changes...)
+	}
 	was, now := byFile(s.state.inv), byFile(next.inv)
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
 		if len(now[name]) < len(was[name]) {
 			return &strayError{name}
 		}
 		for i, o := range was[name] {
-			for _, path := range differ(o.Root, now[name][i].Root, "") {
-				if !told(fields[objectKey{file: name, index: i}], path) {
-					return &strayError{name}
-				}
+			k := objectKey{file: name, index: i}
+			ok := s.slow[name] && onlyTold(o.Root, now[name][i].Root, fields[k]) ||
+				!s.slow[name] && asIntended(o.Root, now[name][i].Root, changes[k])
+			if !ok {
+				return &strayError{name}
 			}
 		}
 	}
 	return nil
+}
+
+// onlyTold tells whether two trees differ at the given fields only.
+func onlyTold(old, now *inventory.Node, fields []string) bool {
+	return !slices.ContainsFunc(differ(old, now, ""), func(path string) bool { return !told(fields, path) })
+}
+
+// asIntended tells whether a tree is another with changes, and nothing else.
+func asIntended(old, now *inventory.Node, changes []edit.Change) bool {
+	if len(changes) == 0 {
+		return old.Equal(now)
+	}
+	w := intend(old, changes)
+	return w != nil && w.made(old, now)
 }
 
 // plainPath is a path without the part that appends.
@@ -246,6 +265,10 @@ func differ(a, b *inventory.Node, path string) []string {
 
 // through makes an edit of a rendered object one of what it is made from.
 func (s *session) through(p *proposal, o *inventory.Object) (*proposal, error) {
+	if isLive(o) {
+		p.root, p.target = o.Origin.Root, o.Origin.Root
+		return p, patchable(o, p.changes)
+	}
 	refused := s.editable(o)
 	r := s.root(o)
 	if r == nil || len(p.documents) > 0 {
@@ -283,7 +306,7 @@ func (s *session) applyRoot(name string, proposals []*proposal) applied {
 		values[i] = &proposal{changes: p.values}
 		back[values[i]] = p
 	}
-	done := apply(s.state.texts[name], values)
+	done := apply(s.state.texts[name], values, edit.Apply)
 	for i, p := range done.made {
 		done.made[i] = back[p]
 	}

@@ -38,14 +38,18 @@ func (s *session) round(proposals []*proposal) error {
 		return s.unbuilt(trial, bad)
 	}
 	if stray, ok := errors.AsType[*strayError](err); ok {
-		s.Locked[stray.file] = errChanged.Error()
+		if s.slow[stray.file] {
+			s.Locked[stray.file] = errChanged.Error()
+		}
+		// The second time each edit is proven by itself.
+		s.slow[stray.file] = true
 		return s.round(s.refresh(proposals))
 	}
 	if err != nil || len(trial) == 0 {
 		return err
 	}
 	s.judged++
-	harm := s.worse(trial, next)
+	harm := s.worse(trial, &next)
 	switch {
 	case len(harm) == 0:
 		return s.offer(trial, next)
@@ -211,7 +215,13 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 	}
 	parallel(len(plain), func(i int) {
 		at, _ := slices.BinarySearch(names, plain[i])
-		done[at] = apply(s.state.texts[plain[i]], files[plain[i]])
+		edits := edit.Apply
+		if !s.slow[plain[i]] {
+			edits = func(data []byte, changes []edit.Change) ([]byte, []error) {
+				return edit.Draft(data, changes, s.state.parsed[plain[i]])
+			}
+		}
+		done[at] = apply(s.state.texts[plain[i]], files[plain[i]], edits)
 	})
 	for i, name := range names {
 		for p, why := range done[i].refused {
@@ -247,11 +257,14 @@ type applied struct {
 	refused map[*proposal]string
 }
 
+// editing is how changes are made, proven or to be proven by what they give.
+type editing func(data []byte, changes []edit.Change) ([]byte, []error)
+
 // apply edits one file. An edit of several changes is made whole or not at all.
-func apply(old []byte, proposals []*proposal) applied {
+func apply(old []byte, proposals []*proposal, edits editing) applied {
 	refused := make(map[*proposal]string)
 	for len(proposals) > 0 {
-		text, failed := applyAll(old, proposals)
+		text, failed := applyAll(old, proposals, edits)
 		if len(failed) == 0 {
 			return withDocuments(text, proposals, refused)
 		}
@@ -275,7 +288,7 @@ func reason(err error) string {
 }
 
 // applyAll makes all edits of a file, and says which can't be made.
-func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
+func applyAll(old []byte, proposals []*proposal, edits editing) ([]byte, map[*proposal]error) {
 	var changes []edit.Change
 	var owner []*proposal
 	for _, p := range proposals {
@@ -283,7 +296,7 @@ func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
 			changes, owner = append(changes, c), append(owner, p)
 		}
 	}
-	text, errs := edit.Apply(old, changes)
+	text, errs := edits(old, changes)
 	failed := make(map[*proposal]error)
 	for i, err := range errs {
 		if err != nil && failed[owner[i]] == nil {
@@ -355,8 +368,12 @@ func tallies(st *state) map[tallyKey]tally {
 
 // worse says what is worse than before, or which finding is still there: nothing
 // if the edits do what they are for and no harm.
-func (s *session) worse(trial []*proposal, next state) harm {
-	before, after := tallies(&s.state), tallies(&next)
+func (s *session) worse(trial []*proposal, next *state) harm {
+	if s.state.tallies == nil {
+		s.state.tallies = tallies(&s.state)
+	}
+	next.tallies = tallies(next)
+	before, after := s.state.tallies, next.tallies
 	expected := make(map[tallyKey]int)
 	gain := make(map[objectKey]finding.Severity)
 	for _, p := range trial {
@@ -393,7 +410,7 @@ func (s *session) worse(trial []*proposal, next state) harm {
 			found.add(k.object, "the edit alone does not clear the finding")
 		}
 	}
-	s.refused(trial, next, found)
+	s.refused(trial, *next, found)
 	return found
 }
 
@@ -417,7 +434,15 @@ func (s *session) refused(trial []*proposal, next state, found harm) {
 			old[k] = o
 		}
 	}
-	evaluator, err := podsecurity.New("latest")
+	if s.evaluator == nil {
+		var err error
+		if s.evaluator, err = podsecurity.New("latest"); err != nil {
+			for k := range edited {
+				found.add(k, err.Error())
+			}
+			return
+		}
+	}
 	for o, k := range (&session{state: next}).objectKeys() {
 		if old[k] == nil || found[k] != "" {
 			continue
@@ -427,7 +452,7 @@ func (s *session) refused(trial []*proposal, next state, found harm) {
 		if len(now) > len(was) {
 			found.add(k, "the API server would refuse or drop a field of the result")
 		}
-		if err != nil || looser(evaluator, old[k], o) {
+		if looser(s.evaluator, old[k], o) {
 			found.add(k, "the edit would lower the Pod Security level of the pod")
 		}
 	}
@@ -439,7 +464,14 @@ var levels = map[string]int{podsecurity.Restricted: 3, podsecurity.Baseline: 2, 
 func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
 	templates := now.PodTemplates()
 	for i, t := range old.PodTemplates() {
-		if i >= len(templates) || levels[evaluator.Evaluate(templates[i]).Level] < levels[evaluator.Evaluate(t).Level] {
+		if i >= len(templates) {
+			return true
+		}
+		if templates[i].Digest == t.Digest {
+			continue
+		}
+		level := evaluator.Evaluate(templates[i]).Level
+		if level != podsecurity.Restricted && levels[level] < levels[evaluator.Evaluate(t).Level] {
 			return true
 		}
 	}
@@ -454,10 +486,16 @@ func (s *session) accept(trial []*proposal, next state) {
 		if p.root != "" {
 			s.patched[p.object] = append(s.patched[p.object], p.changes...)
 		}
+		if s.live {
+			s.create(p)
+		}
 		if lines[name] == nil {
 			lines[name] = backwards(s.Texts[name], s.state.texts[name])
 		}
 		s.result.Edits = append(s.result.Edits, s.edits(p, lines[name])...)
+		for len(s.edited) < len(s.result.Edits) {
+			s.edited = append(s.edited, p.object)
+		}
 	}
 	s.state = next
 	// What could not be done before may be possible now.

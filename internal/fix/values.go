@@ -83,8 +83,15 @@ func (s *session) candidates(o *inventory.Object, path string) []valueAt {
 	near, _ := o.Root.Nearest(path)
 	segments := inventory.SplitPath(path)
 	var found []candidate
+	below := subchart(o.Origin.Root, o.Origin.File)
 	for line, values := range o.Origin.Values {
 		for _, v := range values {
+			if below != "" && !under(v.Key, "global") {
+				// The chart around it sets the values of a subchart, below its name.
+				key := below + v.Key
+				found = append(found, candidatesOf(s.setter(o.Origin.Root, key), key, segments, line == near.Line)...)
+				continue
+			}
 			if file := s.valuesFile(o.Origin.Root, v.From); file != "" {
 				found = append(found, candidatesOf(file, v.Key, segments, line == near.Line)...)
 			}
@@ -100,6 +107,36 @@ func (s *session) candidates(o *inventory.Object, path string) []valueAt {
 		}
 	}
 	return out
+}
+
+// subchart is the way to the values of the subchart that a template is a part
+// of, with a dot at its end; "" for the chart itself.
+func subchart(dir, file string) string {
+	rest, _ := strings.CutPrefix(file, dir+"/")
+	way := ""
+	for {
+		next, ok := strings.CutPrefix(rest, "charts/")
+		if !ok {
+			return way
+		}
+		name, within, ok := strings.Cut(next, "/")
+		if !ok {
+			return way
+		}
+		way, rest = way+name+".", within
+	}
+}
+
+// setter is the values file that sets a key or, if none does, that of the chart.
+func (s *session) setter(dir, key string) string {
+	files := s.Roots[dir].Files
+	for _, file := range slices.Backward(files) {
+		root, err := edit.Tree(s.state.texts[file])
+		if err == nil && root.At(key) != nil {
+			return file
+		}
+	}
+	return files[0]
 }
 
 // candidate is a value that may make a field. The less far it is, the likelier.

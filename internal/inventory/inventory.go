@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Inventory is everything one run knows. Sources fill it with [Inventory.Add],
@@ -32,12 +33,18 @@ type Inventory struct {
 	// ImageUsers says which user an image runs as when the manifest does not,
 	// by image reference; only what somebody looked up is in it.
 	ImageUsers map[string]string
+	// ImageDigests are the digests that run under an image reference, sorted,
+	// as kubelets report them; only of clusters.
+	ImageDigests map[string][]string
 	// ClusterWide is set when the inventory shows a whole cluster rather than
 	// some files: then what is missing in it is missing indeed.
 	ClusterWide bool
 	// ServerVersion is that of the API server the inventory was read from, such
 	// as v1.36.3; "" for files.
 	ServerVersion string
+	// Time is when a cluster was read: what depends on a date is judged by it.
+	// It is zero for files.
+	Time time.Time
 
 	byKind map[string][]*Object
 	memo   sync.Map
@@ -91,10 +98,19 @@ func (inv *Inventory) Merge(other *Inventory) {
 		}
 		inv.ImageUsers[image] = user
 	}
+	for image, digests := range other.ImageDigests {
+		if inv.ImageDigests == nil {
+			inv.ImageDigests = make(map[string][]string)
+		}
+		inv.ImageDigests[image] = digests
+	}
 	inv.Files += other.Files
 	inv.Bytes += other.Bytes
 	inv.ClusterWide = inv.ClusterWide || other.ClusterWide
 	inv.ServerVersion = cmp.Or(inv.ServerVersion, other.ServerVersion)
+	if inv.Time.IsZero() {
+		inv.Time = other.Time
+	}
 }
 
 // Seal sorts the contents, finds the pod templates and builds the indexes.
@@ -136,6 +152,7 @@ func (inv *Inventory) index() {
 func (inv *Inventory) Forget() {
 	for _, o := range inv.Objects {
 		o.Root, o.templates, o.indexed = new(Node), nil, true
+		o.facts.Store(nil)
 	}
 	inv.memo.Clear()
 }
@@ -174,7 +191,8 @@ func (inv *Inventory) Kind(kind string, groups ...string) []*Object {
 // GapFor returns the first gap that may hide objects of the kind.
 func (inv *Inventory) GapFor(kind string) (Gap, bool) {
 	for _, g := range inv.Gaps {
-		if len(g.Kinds) == 0 || slices.Contains(g.Kinds, kind) {
+		// "*" stands for all kinds of a group that could not be asked for.
+		if len(g.Kinds) == 0 || slices.Contains(g.Kinds, kind) || slices.Contains(g.Kinds, "*") {
 			return g, true
 		}
 	}

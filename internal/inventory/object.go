@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,31 @@ type Object struct {
 
 	templates []*PodTemplate
 	indexed   bool
+	facts     atomic.Pointer[fact]
+}
+
+// fact is something derived from an object.
+type fact struct {
+	key, value any
+	next       *fact
+}
+
+// Memo returns what derive makes of an object that does not change any more, and
+// remembers it with the object: unlike that of an inventory, it lasts where an
+// object is a part of several. The key should be of a type of the caller's own.
+// Called from several goroutines at once, derive may run more than once.
+func (o *Object) Memo(key any, derive func() any) any {
+	known := o.facts.Load()
+	for f := known; f != nil; f = f.next {
+		if f.key == key {
+			return f.value
+		}
+	}
+	value := derive()
+	for added := (&fact{key, value, known}); !o.facts.CompareAndSwap(known, added); added.next = known {
+		known = o.facts.Load()
+	}
+	return value
 }
 
 // Duplicate is a key that occurs more than once in one map. The last one wins.

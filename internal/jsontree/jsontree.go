@@ -18,13 +18,19 @@ const maxDepth = 200
 // Parser reads JSON values. It keeps the texts it has met, so that those which
 // repeat are stored once. The zero value is ready; it is for one goroutine.
 type Parser struct {
-	// Opaque are keys whose values are not read. The function is given such a
-	// value as it stands, and says what to keep of it as a text; nothing means
-	// that the entry is left out.
+	// Opaque are keys whose maps and lists are not read. The function is given
+	// such a value as it stands, and says what to keep of it as a text; nothing
+	// means that the entry is left out.
 	Opaque map[string]func(raw []byte) string
+	// Shared are keys whose maps and lists are read once for each text: equal
+	// ones share their items, which must not be edited then.
+	Shared map[string]bool
 
 	known map[string]string
 	bytes int
+	// trees are values of shared keys by their text.
+	trees  map[string]inventory.Node
+	shared int
 	// stack holds the items of the maps and lists that are open.
 	stack []inventory.Node
 
@@ -36,6 +42,8 @@ type Parser struct {
 const (
 	maxInterned = 64
 	maxKnown    = 8 << 20
+	maxTree     = 16 << 10
+	maxTrees    = 8 << 20
 )
 
 // ErrSyntax means that the text is no JSON value.
@@ -212,48 +220,82 @@ func (p *Parser) object(to *inventory.Node, depth int) error {
 // entry reads the value of a key and puts it on the stack.
 func (p *Parser) entry(key string, depth int) error {
 	n := inventory.Node{Key: key}
+	c := p.next()
 	keep, opaque := p.Opaque[key]
-	if !opaque {
-		if err := p.value(&n, depth+1); err != nil {
+	var err error
+	switch {
+	case c != '{' && c != '[' || !opaque && !p.Shared[key]:
+		err = p.value(&n, depth+1)
+	case opaque:
+		var raw []byte
+		if raw, err = p.skip(); err != nil {
 			return err
 		}
-		p.stack = append(p.stack, n)
-		return nil
+		if n.Kind, n.Text = inventory.String, keep(raw); n.Text == "" {
+			return nil
+		}
+	default:
+		err = p.share(&n, depth)
 	}
-	p.blank()
+	p.stack = append(p.stack, n)
+	return err
+}
+
+// share reads a map or list, unless one of the same text was read before.
+func (p *Parser) share(to *inventory.Node, depth int) error {
 	start := p.at
-	if err := p.skip(); err != nil {
+	raw, err := p.skip()
+	if err != nil {
 		return err
 	}
-	if n.Kind, n.Text = inventory.String, keep(p.data[start:p.at]); n.Text != "" {
-		p.stack = append(p.stack, n)
+	if known, ok := p.trees[string(raw)]; ok {
+		to.Kind, to.Items = known.Kind, known.Items
+		return nil
+	}
+	p.at = start
+	if err := p.value(to, depth+1); err != nil {
+		return err
+	}
+	if p.shared += len(raw); len(raw) <= maxTree && p.shared <= maxTrees {
+		if p.trees == nil {
+			p.trees = make(map[string]inventory.Node)
+		}
+		p.trees[string(raw)] = *to
 	}
 	return nil
 }
 
-// skip passes over a map or list by its brackets; another value it reads.
-func (p *Parser) skip() error {
-	if c := p.next(); c != '{' && c != '[' {
-		return p.value(new(inventory.Node), 0)
-	}
-	open, quoted := 0, false
-	for ; p.at < len(p.data); p.at++ {
-		switch c := p.data[p.at]; {
-		case quoted && c == '\\':
-			p.at++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
+// The bytes that matter when a value is passed over.
+const (
+	opens = iota + 1
+	closes
+	quotes
+)
+
+var brackets = [256]byte{'{': opens, '[': opens, '}': closes, ']': closes, '"': quotes}
+
+// skip passes over the map or list at hand by its brackets and returns its text.
+func (p *Parser) skip() ([]byte, error) {
+	rest, open := p.data[p.at:], 0
+	for i := 0; i < len(rest); i++ {
+		switch brackets[rest[i]] {
+		case opens:
 			open++
-		case c == '}' || c == ']':
+		case closes:
 			if open--; open == 0 {
-				p.at++
-				return nil
+				p.at += i + 1
+				return rest[:i+1], nil
+			}
+		case quotes:
+			for i++; i < len(rest) && rest[i] != '"'; i++ {
+				if rest[i] == '\\' {
+					i++
+				}
 			}
 		}
 	}
-	return p.fail("it ends in the middle of a value")
+	p.at = len(p.data)
+	return nil, p.fail("it ends in the middle of a value")
 }
 
 // pop takes the items above base off the stack.

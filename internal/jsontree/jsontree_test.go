@@ -45,18 +45,42 @@ func TestOpaqueValuesAreNotRead(t *testing.T) {
 		"drop": func(raw []byte) string { seen = append(seen, string(raw)); return "" },
 		"keep": func([]byte) string { return "kept" },
 	}}
-	root, err := p.Parse([]byte(`{"a": {"drop": [{"x": "]}\\\"]"}, [1]], "b": 1}, "keep": {"y": {}}, "drop": "text", "c": 2}`))
+	root, err := p.Parse([]byte(`{"a": {"drop": [{"x": "]}\\\"]"}, [1]], "b": 1}, "keep": {"y": {}}, "labels": {"drop": "text"}, "c": 2}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := string(root.JSON()), `{"a":{"b":1},"keep":"kept","c":2}`; got != want {
+	if got, want := string(root.JSON()), `{"a":{"b":1},"keep":"kept","labels":{"drop":"text"},"c":2}`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if diff := cmp.Diff(seen, []string{`[{"x": "]}\\\"]"}, [1]]`, `"text"`}); diff != "" {
+	if diff := cmp.Diff(seen, []string{`[{"x": "]}\\\"]"}, [1]]`}); diff != "" {
 		t.Error(diff)
 	}
 	if root, err := p.Parse([]byte(`{"drop": [`)); err == nil {
 		t.Errorf("a value without an end was taken for %s", root.JSON())
+	}
+}
+
+func TestEqualValuesOfSharedKeysShareTheirItems(t *testing.T) {
+	t.Parallel()
+	p := &jsontree.Parser{Shared: map[string]bool{"env": true}}
+	const text = `{"a":{"env":[{"x":"]\\\""}]},"b":{"env":[{"x":"]\\\""}]},"c":{"env":[{"x":"other"}],"env":"text"},"d":{"env":[1,2]}}`
+	for range 2 {
+		root, err := p.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `{"a":{"env":[{"x":"]\\\""}]},"b":{"env":[{"x":"]\\\""}]},"c":{"env":"text"},"d":{"env":[1,2]}}`
+		if got := string(root.JSON()); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if a, b := root.Find("a", "env"), root.Find("b", "env"); &a.Items[0] != &b.Items[0] {
+			t.Error("equal values are stored twice")
+		}
+	}
+	for _, broken := range []string{`{"env":[{"x":"`, `{"env":[}`, `{"env":[1,]}`, `{"env":{"a":1]}`} {
+		if root, err := p.Parse([]byte(broken)); err == nil {
+			t.Errorf("%q was taken for %s", broken, root.JSON())
+		}
 	}
 }
 
@@ -84,6 +108,13 @@ func FuzzParse(f *testing.F) {
 		}
 		if err == nil && !json.Valid(root.JSON()) {
 			t.Fatalf("%q became %q", data, root.JSON())
+		}
+		sharing := &jsontree.Parser{Shared: map[string]bool{"a": true}}
+		for range 2 {
+			again, failed := sharing.Parse(data)
+			if (failed == nil) != (err == nil) || err == nil && string(again.JSON()) != string(root.JSON()) {
+				t.Fatalf("%q: with shared values it becomes %q, %v", data, again.JSON(), failed)
+			}
 		}
 	})
 }

@@ -26,7 +26,7 @@ func (m *Model) explain(s *side, spans []span) []Evidence {
 	if !slices.ContainsFunc(out, func(e Evidence) bool { return restricts(e) || e.Effect == Allows }) {
 		out = append(out, s.open())
 	}
-	if !slices.ContainsFunc(out, restricts) {
+	if !slices.ContainsFunc(out, restricts) && (!m.blind || s.subject.host) {
 		return out
 	}
 	if m.gap != "" {

@@ -11,6 +11,7 @@ package netpol
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
@@ -41,8 +42,11 @@ type Model struct {
 	api        party
 	apiPorts   []span
 	podAddress [families]addresses
-	// gap says why policies may be missing, "" if none are.
-	gap string
+	// gap says why policies may be missing, "" if none are. With blind they are
+	// those of a whole kind, which could not be listed: then not even what
+	// nothing forbids is known to be open.
+	gap   string
+	blind bool
 }
 
 // New reads the policies of a sealed inventory.
@@ -51,9 +55,9 @@ func New(inv *inventory.Inventory) *Model { return NewWith(inv, Options{}) }
 // NewWith is [New] with what else is known of the cluster.
 func NewWith(inv *inventory.Inventory, opts Options) *Model {
 	m := &Model{inv: inv, namespaces: make(map[string]*namespace), podAddress: podAddresses(opts.PodCIDRs)}
-	for _, kind := range []string{"NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"} {
+	for _, kind := range slices.Concat([]string{"NetworkPolicy", "AdminNetworkPolicy", "BaselineAdminNetworkPolicy", "ClusterNetworkPolicy"}, foreignPolicies()) {
 		if g, ok := inv.GapFor(kind); ok {
-			m.gap = g.What + ": " + g.Why
+			m.gap, m.blind = g.What+": "+g.Why, len(g.Kinds) > 0
 			break
 		}
 	}

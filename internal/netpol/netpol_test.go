@@ -284,6 +284,32 @@ func TestClusterWideSemantics(t *testing.T) {
 	}.run(t)
 }
 
+func TestUnreadPoliciesMakeEverythingUnknown(t *testing.T) {
+	t.Parallel()
+	inv := inventoryOf(t, town)
+	inv.AddGap(inventory.Gap{What: "list networkpolicies", Why: "forbidden", Kinds: []string{"NetworkPolicy"}})
+	m := netpol.New(inv)
+	client, _ := m.Find("client")
+	web, _ := m.Find("web")
+	got := m.Allowed(client, web, netpol.Port{})
+	if got.Verdict != netpol.Unknown || !slices.ContainsFunc(got.Because, func(e netpol.Evidence) bool { return strings.Contains(e.Says, "list networkpolicies") }) {
+		t.Errorf("got %s because %v", got.Verdict, got.Because)
+	}
+	x := m.Matrix()
+	for _, from := range m.Endpoints() {
+		for i, v := range x.Row(from) {
+			if to := m.Endpoints()[i]; v != netpol.Unknown && to != from && !from.HostNetwork && !to.HostNetwork {
+				t.Errorf("%s to %s is %s", from.Name, to.Name, v)
+			}
+		}
+	}
+	for _, n := range m.Isolation() {
+		if n.Ingress.DefaultDeny != netpol.Unknown || n.Egress.DefaultDeny != netpol.Unknown {
+			t.Errorf("default deny of %s is %s and %s", n.Name, n.Ingress.DefaultDeny, n.Egress.DefaultDeny)
+		}
+	}
+}
+
 func TestAGapMakesNoUnknown(t *testing.T) {
 	t.Parallel()
 	inv := inventoryOf(t, town+np("{podSelector: {}}"))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -138,6 +139,34 @@ var foreignKinds = map[string]*selector{
 	"networking.gke.io/FQDNNetworkPolicy":          nil,
 	"kuma.io/MeshTrafficPermission":                nil,
 	"policy.networking.k8s.io/ExternalNetworkSets": everything,
+}
+
+// ForeignKinds are the kinds this package knows of and does not evaluate, each
+// named as Kind.group: what has to be read to know that there is something to
+// doubt.
+func ForeignKinds() []string {
+	var out []string
+	for name := range foreignKinds {
+		group, kind, _ := strings.Cut(name, "/")
+		out = append(out, kind+"."+group)
+	}
+	for _, name := range foreignEntries {
+		group, kind, _ := strings.Cut(name, "/")
+		out = append(out, kind+"."+group)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// foreignPolicies are the kinds of policies that are not evaluated.
+func foreignPolicies() []string {
+	out := make([]string, 0, len(foreignKinds))
+	for name := range foreignKinds {
+		_, kind, _ := strings.Cut(name, "/")
+		out = append(out, kind)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
 var errRefused = errors.New("the API server refuses the policy")

@@ -69,6 +69,7 @@ type side struct {
 	other   *party
 	applied []applied
 	gap     bool
+	blind   bool
 	// live are the rules of each policy that may match, by position in applied.
 	live [][]liveRule
 	// matches is where decide notes which rules match.
@@ -86,7 +87,7 @@ type liveRule struct {
 }
 
 func (m *Model) side(subject *party, policies []applied, d direction, other *party) *side {
-	s := &side{subject: subject, to: d, other: other, applied: policies, gap: m.gap != "", live: make([][]liveRule, len(policies))}
+	s := &side{subject: subject, to: d, other: other, applied: policies, gap: m.gap != "", blind: m.blind, live: make([][]liveRule, len(policies))}
 	for i, a := range policies {
 		rules := a.policy.rules[d]
 		for j := range rules {
@@ -362,6 +363,9 @@ func (s *side) decide(peers []byte, port uint32) outcomes {
 		out = out&^undecided | allow
 	}
 	if foreign {
+		out |= allow | deny
+	}
+	if s.blind && !s.subject.host {
 		out |= allow | deny
 	}
 	if out&deny != 0 && (s.gap || s.other.host || s.other.node) {

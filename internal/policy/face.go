@@ -51,8 +51,11 @@ func faceOf(c *control.Compiled, form Form) ([]admissionregistrationv1.NamedRule
 	if len(byGroup) == 0 {
 		return nil, "it looks at no kind with a pod template"
 	}
-	return rulesFor(byGroup), ""
+	return rulesFor(byGroup, creations...), ""
 }
+
+// creations are the requests that bring objects in, or change them.
+var creations = []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update}
 
 func objectFace(c *control.Compiled, form Form) ([]admissionregistrationv1.NamedRuleWithOperations, string) {
 	byGroup := make(map[schema.GroupVersion][]string)
@@ -71,19 +74,19 @@ func objectFace(c *control.Compiled, form Form) ([]admissionregistrationv1.Named
 	}
 	switch {
 	case len(byGroup) > 0:
-		return rulesFor(byGroup), ""
+		return rulesFor(byGroup, creations...), ""
 	case exempt:
 		return nil, "the API server asks stored policies about no policy; --static makes one it does ask"
 	}
 	return nil, "it looks at a file, not at an object of the API"
 }
 
-func rulesFor(byGroup map[schema.GroupVersion][]string) []admissionregistrationv1.NamedRuleWithOperations {
+func rulesFor(byGroup map[schema.GroupVersion][]string, operations ...admissionregistrationv1.OperationType) []admissionregistrationv1.NamedRuleWithOperations {
 	var rules []admissionregistrationv1.NamedRuleWithOperations
 	for gv, resources := range byGroup {
 		slices.Sort(resources)
 		rules = append(rules, admissionregistrationv1.NamedRuleWithOperations{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-			Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+			Operations: operations,
 			Rule:       admissionregistrationv1.Rule{APIGroups: []string{gv.Group}, APIVersions: []string{gv.Version}, Resources: resources},
 		}})
 	}

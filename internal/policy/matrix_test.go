@@ -239,6 +239,11 @@ func (s *server) ask(x *sample) {
 	ephemeral, _ := spec["ephemeralContainers"].([]any)
 	if x.object["kind"] != "Pod" || len(ephemeral) == 0 {
 		x.answer = s.send(http.MethodPost, path+"?dryRun=All", x.object)
+		if x.answer.code == http.StatusConflict && x.object["kind"] == "Namespace" {
+			// Every cluster has it: it is judged as an update.
+			name, _ := x.object["metadata"].(map[string]any)["name"].(string)
+			x.answer = s.send(http.MethodPut, path+"/"+name+"?dryRun=All", x.object)
+		}
 		return
 	}
 	bare := maps.Clone(x.object)
@@ -415,7 +420,7 @@ func (s *server) compare(t *testing.T, made []policy.Policy, samples []*sample) 
 			n.refused++
 			why := refusalOf(x)
 			if why == "" {
-				t.Errorf("refused before policy: %s: %d %.250s", x.name, x.answer.code, x.answer.status.Message)
+				t.Errorf("refused before policy, but not by the scan: %s: %d %.250s", x.name, x.answer.code, x.answer.status.Message)
 			}
 			t.Logf("refused before policy, %s: %s: %.200s", why, x.name, x.answer.status.Message)
 			continue
@@ -429,16 +434,16 @@ func (s *server) compare(t *testing.T, made []policy.Policy, samples []*sample) 
 			checkLevel(t, x, made, failed)
 		}
 	}
-	t.Logf("%d policies, %d objects (%d fixtures of Pod Security compared), %d refused before policy; "+
-		"%d verdicts compared: %d violations, %d none, %d excused; %d objects sent with their own policy set to refuse, %d of them refused",
-		len(made), len(samples), n.fixtures, n.refused, n.failed+n.passed, n.failed, n.passed, n.excused, n.own, n.denied)
+	t.Logf("%d policies, %d objects (%d fixtures of Pod Security compared), %d refused by the API server itself and faulted by the scan; "+
+		"%d verdicts compared: %d violations, %d none, no exception; %d objects sent with their own policy set to refuse, %d of them refused",
+		len(made), len(samples), n.fixtures, n.refused, n.failed+n.passed, n.failed, n.passed, n.own, n.denied)
 	if n.failed < 1000 || n.passed < 1000 {
 		t.Error("too few verdicts were compared")
 	}
 }
 
 // counts are what was compared.
-type counts struct{ failed, passed, own, denied, refused, excused, fixtures int }
+type counts struct{ failed, passed, own, denied, refused, fixtures int }
 
 // add compares the verdicts about a sample. A fault that was there before
 // ephemeral containers were added was refused when the pod was created.
@@ -456,11 +461,7 @@ func (n *counts) add(t *testing.T, x *sample, failed, before map[string]string) 
 	for name, verdict := range x.verdicts {
 		message := cmp.Or(failed[name], before[name])
 		violated := message != ""
-		why := differenceOf(x, name)
 		switch {
-		case why != "":
-			n.excused++
-			t.Logf("%s: %s: not compared: %s", x.name, name, why)
 		case violated != (verdict == finding.Fail) || verdict == finding.Unknown || strings.Contains(message, "resulted in error"):
 			t.Errorf("%s: %s: scan says %s, policy %t (%s)\n%v", x.name, name, verdict, violated, message, x.object)
 		case violated:

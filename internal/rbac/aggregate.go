@@ -2,7 +2,6 @@ package rbac
 
 import (
 	"encoding/binary"
-	"maps"
 	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -77,7 +76,7 @@ func (m *Model) clusterRoles() []*clusterRole {
 		}
 		out = append(out, r)
 	}
-	for _, name := range slices.Sorted(maps.Keys(m.builtin)) {
+	for _, name := range clusterRoleNames(m.builtin) {
 		if _, held := m.rules[roleKey{name: name}]; held {
 			continue
 		}
@@ -90,16 +89,28 @@ func (m *Model) clusterRoles() []*clusterRole {
 	return out
 }
 
+// clusterRoleNames are the names of the ClusterRoles among roles, in order.
+func clusterRoleNames(roles map[roleKey][]*Rule) []string {
+	var out []string
+	for key := range roles {
+		if key.namespace == "" {
+			out = append(out, key.name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 func (m *Model) rulesOf(r *clusterRole) []*Rule {
 	if r.object == nil {
-		return m.builtin[r.name]
+		return m.builtin[roleKey{name: r.name}]
 	}
 	return m.rules[keyOf(r.object)]
 }
 
 func (m *Model) setRules(r *clusterRole, rules []*Rule) {
 	if r.object == nil {
-		m.builtin[r.name] = rules
+		m.builtin[roleKey{name: r.name}] = rules
 		return
 	}
 	m.rules[keyOf(r.object)] = rules

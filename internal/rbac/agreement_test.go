@@ -79,7 +79,6 @@ func TestTheAPIServerAgrees(t *testing.T) {
 	cluster.Create(t, namespaces.String()+manifests)
 
 	live := waitForAggregation(t, cluster)
-	compareDefaults(t, rbac.Of(live), manifests)
 	models := map[string]*rbac.Model{"manifests": rbac.Of(read(t, manifests+"---"+defaultBindings)), "cluster": rbac.Of(live)}
 	questions := make([]question, agreementCases)
 	for i := range questions {
@@ -109,31 +108,6 @@ func TestTheAPIServerAgrees(t *testing.T) {
 		if count[kind] < agreementCases/100 {
 			t.Errorf("only %d requests with %s: the test says little", count[kind], kind)
 		}
-	}
-}
-
-// compareDefaults holds the default roles the model knows against those of the
-// server. The roles of the manifests add to them.
-func compareDefaults(t *testing.T, live *rbac.Model, manifests string) {
-	t.Helper()
-	var b strings.Builder
-	want, got := make(map[string][]string), make(map[string][]string)
-	for _, role := range live.Roles {
-		if role.Kind == "ClusterRole" && rbac.Builtin(role.Name) {
-			want[role.Name] = rights(live.Rules(role))
-			fmt.Fprintf(&b, "---\napiVersion: %s/v1\nkind: ClusterRoleBinding\nmetadata: {name: %q}\nroleRef: {kind: ClusterRole, name: %[2]q}\n", rbac.Group, role.Name)
-		}
-	}
-	for _, binding := range rbac.Of(read(t, manifests+b.String())).Bindings {
-		if _, ok := want[binding.RoleName]; ok && binding.Object.Name == binding.RoleName {
-			got[binding.RoleName] = rights(binding.Grants())
-		}
-	}
-	if len(want) == 0 {
-		t.Error("the server has none of the default roles")
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("default roles (- the server's, + the model's):\n%s", diff)
 	}
 }
 

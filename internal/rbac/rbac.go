@@ -149,7 +149,7 @@ type Model struct {
 
 	rules   map[roleKey][]*Rule
 	bound   map[roleKey][]*Binding
-	builtin map[string][]*Rule
+	builtin map[roleKey][]*Rule
 	holders map[Subject][]*Binding
 }
 
@@ -185,8 +185,8 @@ func build(inv *inventory.Inventory) *Model {
 				key.namespace = b.Namespace
 			}
 			b.Rules, b.Found = m.rules[key]
-			if !b.Found && key.namespace == "" {
-				b.builtin = m.builtin[key.name]
+			if !b.Found {
+				b.builtin = m.builtin[key]
 			}
 			m.bound[key] = append(m.bound[key], b)
 			m.Bindings = append(m.Bindings, b)

@@ -7,6 +7,7 @@ package report //nolint:revive // the contract is one set of types
 
 import (
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -89,6 +90,14 @@ type Finding struct {
 	// Excerpt is the source around the location. It is left out of the JSON
 	// form: the file is at hand where the report is made.
 	Excerpt *Excerpt `json:"-"`
+}
+
+// Count writes a number with its noun, which takes an s for all but one.
+func Count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
 }
 
 // Object names a Kubernetes object or another known file.

@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -13,11 +14,12 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/blast/view"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/rbac"
+	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
 )
 
 // BlastOptions say what to read and what to answer.
 type BlastOptions struct {
-	Input
+	Place
 
 	// Workload limits the answer to one workload, From and To ask for the way
 	// between two things.
@@ -32,6 +34,12 @@ type BlastOptions struct {
 	// at length.
 	Changes int
 	All     bool
+	// Verify checks the steps that need rights with the cluster, by at most so
+	// many questions; 0 asks none.
+	Verify int
+	// Protect are things the changes are to keep from an intruder, named as From
+	// and To are.
+	Protect []string
 }
 
 // The formats of blast.
@@ -42,46 +50,93 @@ const (
 	blastHTML = "html"
 )
 
-// Blast answers what each workload gives away, and writes the answer to w. With
-// WhatIf it reports whether the change gives away more.
+// Blast answers what each workload gives away, and writes the answer to w. It
+// reports whether there is something to object to: with WhatIf that the change
+// gives away more, with Verify that the cluster disagrees.
 func Blast(ctx context.Context, opts BlastOptions, w io.Writer) (bool, error) {
-	inv, err := blastInventory(ctx, opts.Input)
+	if opts.Verify > 0 && (opts.Cluster == nil || opts.WhatIf != "") {
+		return false, errVerify
+	}
+	inv, err := blastInventory(ctx, &opts.Place)
 	if err != nil {
 		return false, err
 	}
 	if opts.WhatIf != "" {
-		in := opts.Input
-		in.Paths = []string{opts.WhatIf}
-		over, err := blastInventory(ctx, in)
+		over, err := blastInventory(ctx, &Place{Input: opts.changed()})
 		if err != nil {
 			return false, err
 		}
 		return writeDiff(opts, w, blastGraph(inv), blastGraph(overlay(inv, over)))
 	}
 	g := blastGraph(inv)
+	verified, err := opts.verify(ctx, g)
+	if err != nil {
+		return false, err
+	}
+	objects := verified != nil && verified.Disagreed > 0
 	if opts.From != "" || opts.To != "" {
-		return false, between(g, opts, w)
+		return objects, between(g, opts, w)
 	}
 	r, err := blastReport(g, opts)
 	if err != nil {
 		return false, err
 	}
+	r.Verified = verified
+	return objects, writeBlast(g, r, opts, w)
+}
+
+var errVerify = errors.New("--verify asks a cluster about what it holds: it goes with --cluster, and not with --what-if")
+
+// verify asks the cluster whether it agrees.
+func (o *BlastOptions) verify(ctx context.Context, g *blast.Graph) (*blast.VerifyNote, error) {
+	if o.Verify <= 0 {
+		return nil, nil //nolint:nilnil // there is nothing to say
+	}
+	v := g.Verify(o.Verify)
+	checks := v.Ask()
+	questions := make([]cluster.Question, 0, len(checks))
+	for _, c := range checks {
+		u := c.Subject.User()
+		questions = append(questions, cluster.Question{
+			User: u.Name, Groups: u.Groups, Verb: c.Request.Verb, Path: c.Request.URL,
+			Group: c.Request.Group, Resource: c.Request.Resource, Subresource: c.Request.Sub, Namespace: c.Namespace, Name: c.Name,
+		})
+	}
+	decisions, err := o.client.Ask(ctx, questions)
+	if err != nil {
+		return nil, err
+	}
+	rulings := make([]blast.Ruling, len(decisions))
+	for i, d := range decisions {
+		rulings[i] = blast.Ruling{Allowed: d.Allowed, Reason: d.Reason, Unclear: d.Unclear}
+	}
+	return v.Judge(rulings), nil
+}
+
+func writeBlast(g *blast.Graph, r *blast.Report, opts BlastOptions, w io.Writer) error {
 	switch opts.Format {
 	case blastJSON:
-		return false, view.JSON(w, r)
+		return view.JSON(w, r)
 	case blastDot:
-		return false, view.Dot(w, r)
+		return view.Dot(w, r)
 	case blastHTML:
 		const mostLinks = 60_000
 		m := g.Map(mostLinks)
-		return false, view.HTML(w, r, &m)
+		return view.HTML(w, r, &m)
 	}
 	const told = 20
 	text := view.Text{Colour: opts.Colour, Workloads: told}
 	if opts.All || opts.Workload != "" {
 		text.Workloads = len(r.Workloads)
 	}
-	return false, text.Render(w, r)
+	return text.Render(w, r)
+}
+
+// changed is the input of --what-if.
+func (o *BlastOptions) changed() Input {
+	in := o.Input
+	in.Paths = []string{o.WhatIf}
+	return in
 }
 
 func blastGraph(inv *inventory.Inventory) *blast.Graph {
@@ -90,22 +145,15 @@ func blastGraph(inv *inventory.Inventory) *blast.Graph {
 	return blast.Build(f, step.All())
 }
 
-func blastInventory(ctx context.Context, in Input) (*inventory.Inventory, error) {
-	if len(in.Paths) == 0 {
-		in.Paths = []string{"."}
-	}
-	inv, err := read(ctx, in)
+func blastInventory(ctx context.Context, p *Place) (*inventory.Inventory, error) {
+	inv, err := p.gather(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	if len(inv.Objects) == 0 {
 		return nil, ErrNothing
 	}
-	if in.Sized != nil {
-		in.Sized(inv.Bytes)
-	}
-	inv.Seal()
-	return inv, brokenInput(inv, in.KeepGoing)
+	return inv, nil
 }
 
 // The limits of reports: in text the rest is counted, in JSON, too.
@@ -119,6 +167,13 @@ func blastReport(g *blast.Graph, opts BlastOptions) (*blast.Report, error) {
 	if opts.Format == blastText && !opts.All && opts.Workload == "" {
 		limits.Detailed = 200
 	}
+	for _, name := range opts.Protect {
+		v, err := g.Facts.Find(name)
+		if err != nil {
+			return nil, fmt.Errorf("--protect: %w", err)
+		}
+		limits.Protect = append(limits.Protect, v)
+	}
 	if opts.Workload == "" {
 		return g.Report(limits), nil
 	}
@@ -130,25 +185,6 @@ func blastReport(g *blast.Graph, opts BlastOptions) (*blast.Report, error) {
 	r := g.Report(limits)
 	r.Workloads = slices.DeleteFunc(r.Workloads, func(n blast.WorkloadNote) bool { return n.Workload != w.Ref() })
 	return r, nil
-}
-
-// overlay puts objects over those of the same identity.
-func overlay(inv, over *inventory.Inventory) *inventory.Inventory {
-	type identity struct{ group, kind, namespace, name string }
-	of := func(o *inventory.Object) identity { return identity{o.Group(), o.Kind, o.EffectiveNamespace(), o.Name} }
-	replaced := make(map[identity]bool, len(over.Objects))
-	for _, o := range over.Objects {
-		replaced[of(o)] = true
-	}
-	out := &inventory.Inventory{Gaps: slices.Concat(inv.Gaps, over.Gaps), ImageUsers: inv.ImageUsers, ClusterWide: inv.ClusterWide}
-	for _, o := range inv.Objects {
-		if !replaced[of(o)] {
-			out.Add(o)
-		}
-	}
-	out.Add(over.Objects...)
-	out.Seal()
-	return out
 }
 
 func between(g *blast.Graph, opts BlastOptions, w io.Writer) error {
@@ -169,17 +205,14 @@ func between(g *blast.Graph, opts BlastOptions, w io.Writer) error {
 
 // BlastDiff compares two inputs and tells whether the new one gives away more.
 func BlastDiff(ctx context.Context, opts BlastOptions, before, after string, w io.Writer) (bool, error) {
-	var graphs [2]*blast.Graph
-	for i, p := range []string{before, after} {
-		in := opts.Input
-		in.Paths = []string{p}
-		inv, err := blastInventory(ctx, in)
-		if err != nil {
-			return false, err
-		}
-		graphs[i] = blastGraph(inv)
+	old, now, err := opts.both(ctx, nil, before, after)
+	if err != nil {
+		return false, err
 	}
-	return writeDiff(opts, w, graphs[0], graphs[1])
+	if len(old.Objects) == 0 && len(now.Objects) == 0 {
+		return false, ErrNothing
+	}
+	return writeDiff(opts, w, blastGraph(old), blastGraph(now))
 }
 
 func writeDiff(opts BlastOptions, w io.Writer, before, after *blast.Graph) (bool, error) {
@@ -203,7 +236,7 @@ type WhoCanOptions struct {
 
 // BlastWhoCan lists who may do something.
 func BlastWhoCan(ctx context.Context, opts BlastOptions, q WhoCanOptions, w io.Writer) error {
-	inv, err := blastInventory(ctx, opts.Input)
+	inv, err := blastInventory(ctx, &opts.Place)
 	if err != nil {
 		return err
 	}

@@ -24,12 +24,14 @@ type Cluster struct {
 	Timeout             time.Duration
 	// NodeProxy reads the configuration of kubelets, too.
 	NodeProxy bool
+	// Namespaces are read one by one where a list over all is forbidden.
+	Namespaces []string
 }
 
 func (c Cluster) connect(ctx context.Context, version string, progress func(string, int, int)) (*cluster.Client, error) {
 	return cluster.Connect(ctx, cluster.Options{
 		Kubeconfig: c.Kubeconfig, Context: c.Context, As: c.As, AsGroups: c.AsGroups,
-		Timeout: c.Timeout, UserAgent: "redoubt/" + version, NodeProxy: c.NodeProxy, Progress: progress,
+		Timeout: c.Timeout, UserAgent: "redoubt/" + version, NodeProxy: c.NodeProxy, Namespaces: c.Namespaces, Progress: progress,
 	})
 }
 
@@ -51,6 +53,9 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 		return nil, err
 	}
 	kinds := kindsOf(selected)
+	if len(opts.Policies) > 0 {
+		kinds = nil // policies may be about anything
+	}
 	wanted := cluster.Resources(kinds)
 	if kinds != nil && slices.ContainsFunc(kinds, func(k string) bool { return kindName(k) == cluster.KubeletConfiguration }) && from.NodeProxy {
 		wanted = cluster.Resources(append(kinds, "Node"))
@@ -58,15 +63,30 @@ func ScanCluster(ctx context.Context, opts ScanOptions, from Cluster) (*report.R
 	if len(wanted) == 0 {
 		return nil, errNothingLive
 	}
-	client, err := from.connect(ctx, opts.Version, opts.Progress)
+	if opts.live, err = from.live(ctx, opts.Version, opts.Progress, wanted); err != nil {
+		return nil, err
+	}
+	read := opts.live.read
+	opts.live.read = func(ctx context.Context) (*inventory.Inventory, error) {
+		inv, err := read(ctx)
+		if inv != nil {
+			inv.Time = opts.Now
+		}
+		return inv, err
+	}
+	return Scan(ctx, opts)
+}
+
+// live connects, and reads resources when asked to.
+func (c Cluster) live(ctx context.Context, version string, progress func(string, int, int), wanted []cluster.Resource) (*live, error) {
+	client, err := c.connect(ctx, version, progress)
 	if err != nil {
 		return nil, err
 	}
-	opts.live = &live{
+	return &live{
 		name: client.Server(), version: client.Version(),
 		read: func(ctx context.Context) (*inventory.Inventory, error) { return client.Read(ctx, wanted) },
-	}
-	return Scan(ctx, opts)
+	}, nil
 }
 
 // live is an inventory that is not read from files.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/decode"
+	"github.com/redoubt-k8s/redoubt/internal/edit"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/fix"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -37,6 +40,8 @@ type FixOptions struct {
 	IngressNamespace string
 	// Ask decides on each edit; nil means that all are wanted.
 	Ask func(fix.Question) (bool, error)
+	// Cluster is read instead of files, if set.
+	Cluster *Cluster
 }
 
 // Fixed is the outcome of [Fix].
@@ -45,13 +50,16 @@ type Fixed struct {
 
 	// Originals are the texts of the files that change, as they were read.
 	Originals map[string][]byte
+	// From names the cluster or snapshot that was read, "" for files.
+	From string
 }
 
 // Fix reads, judges and works out edits. It writes nothing; [Write] does.
 func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
-	if len(opts.Paths) == 0 {
-		opts.Paths = []string{"."}
+	if err := opts.findLive(ctx); err != nil {
+		return nil, err
 	}
+	readAll := opts.source()
 	minor, err := control.ParseMinor(opts.KubernetesVersion)
 	if err != nil {
 		return nil, fmt.Errorf("--kubernetes-version: %w", err)
@@ -75,7 +83,9 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		selected, err = catalogue.Select(all, opts.Selection)
 		return err
 	})
-	inv, readErr := read(ctx, opts.Input)
+	seen := &keeper{parsed: make(map[string][]edit.Parsed)}
+	opts.decode = seen.decode
+	inv, readErr := readAll(ctx)
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -86,12 +96,13 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		return nil, ErrNothing
 	}
 	inv.Seal()
-	inv.ImageUsers = settings.imageUsers(inv)
+	settings.addImageUsers(inv)
+	memory := new(check.Memory)
 	judge := func(inv *inventory.Inventory) ([]finding.Finding, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		res := check.Run(inv, compiled, check.Options{})
+		res := check.Run(inv, compiled, check.Options{Memory: memory})
 		return settings.apply(res.Findings, inv, all, opts.Now), nil
 	}
 	texts, locked := readTexts(inv, stdin)
@@ -104,12 +115,47 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	roots := shop.roots(inv, texts, locked)
 	res, err := fix.Run(inv, fix.Options{
 		Controls: byID(all), Selected: ids(selected), Safety: opts.Safety, Judge: judge,
-		Texts: texts, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
+		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Fixed{Result: res, Originals: texts}, brokenInput(inv, opts.KeepGoing)
+	if err := shop.proveOverlays(res); err != nil {
+		return nil, err
+	}
+	fixed := &Fixed{Result: res, Originals: texts}
+	if opts.live != nil {
+		fixed.From = opts.live.name
+	}
+	return fixed, brokenInput(inv, opts.KeepGoing)
+}
+
+// keeper keeps what was parsed when manifests were read: it is needed again where
+// they are edited.
+type keeper struct {
+	mu     sync.Mutex
+	bytes  int
+	parsed map[string][]edit.Parsed
+}
+
+// maxKept bounds the text of which this is kept: nodes are large.
+const maxKept = 32 << 20
+
+func (k *keeper) decode(data []byte, origin *inventory.Origin, limits decode.Limits) (decode.Result, error) {
+	k.mu.Lock()
+	k.bytes += len(data)
+	full := k.bytes > maxKept
+	k.mu.Unlock()
+	if full {
+		return decode.File(data, origin, limits)
+	}
+	res, documents, err := decode.Documents(data, origin, limits)
+	if len(res.Objects) > 0 {
+		k.mu.Lock()
+		k.parsed[origin.File] = fix.Parsed(documents)
+		k.mu.Unlock()
+	}
+	return res, err
 }
 
 func byID(controls []*control.Control) map[string]*control.Control {
@@ -244,6 +290,20 @@ func sortedKeys(m map[string][]byte) []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// writeNew writes a new file to the disk.
+func writeNew(name string, text []byte) error {
+	mode := fs.FileMode(newMode)
+	if strings.HasSuffix(name, ".sh") {
+		mode = folderMode
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // pending is a new text on disk, beside the file it will replace.

@@ -2,7 +2,6 @@ package run_test
 
 import (
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,47 +133,5 @@ func TestStandardInputIsNotWritten(t *testing.T) {
 	}
 	if err := res.Write(); len(res.Texts) != 1 || !errors.Is(err, run.ErrStdin) {
 		t.Errorf("%d texts, error %v", len(res.Texts), err)
-	}
-}
-
-// BenchmarkFix reports, beside the time of a run, how many scans of the same
-// folder take as long: the best run of each counts, as others may use the
-// machine.
-func BenchmarkFix(b *testing.B) {
-	dir, size := folder(b, 1000, 0)
-	var scan time.Duration
-	best := func(b *testing.B, do func(opts run.FixOptions) error) time.Duration {
-		b.Helper()
-		b.SetBytes(size)
-		b.ReportAllocs()
-		least := time.Duration(math.MaxInt64)
-		for b.Loop() {
-			before := b.Elapsed()
-			var opts run.FixOptions
-			opts.Paths, opts.Now = []string{dir}, time.Unix(0, 0)
-			if err := do(opts); err != nil {
-				b.Fatal(err)
-			}
-			least = min(least, b.Elapsed()-before)
-		}
-		return least
-	}
-	b.Run("scan", func(b *testing.B) {
-		scan = best(b, func(opts run.FixOptions) error {
-			_, err := run.Scan(b.Context(), opts.ScanOptions)
-			return err
-		})
-	})
-	for _, safety := range []control.Safety{control.Safe, control.Review} {
-		b.Run(string(safety), func(b *testing.B) {
-			took := best(b, func(opts run.FixOptions) error {
-				opts.Safety = safety
-				_, err := run.Fix(b.Context(), opts)
-				return err
-			})
-			if scan > 0 {
-				b.ReportMetric(float64(took)/float64(scan), "scans")
-			}
-		})
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
@@ -16,6 +16,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/policy"
 	"github.com/redoubt-k8s/redoubt/internal/policy/offline"
+	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
 )
 
 // PolicyOptions say which controls become policies and how these behave.
@@ -31,16 +32,7 @@ type PolicyOptions struct {
 // GeneratePolicies makes admission policies of the chosen controls, and lists
 // those that can't have one.
 func GeneratePolicies(opts PolicyOptions) ([]policy.Policy, []policy.Skipped, error) {
-	for _, name := range opts.ExemptNamespaces {
-		if faults := validation.IsDNS1123Label(name); len(faults) > 0 {
-			return nil, nil, fmt.Errorf("--exempt-namespace %q: %s", name, faults[0])
-		}
-	}
-	minor, err := control.ParseMinor(opts.KubernetesVersion)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--kubernetes-version: %w", err)
-	}
-	_, compiled, err := compileControls(opts.Selection, opts.OwnControls, minor)
+	compiled, _, err := controlsFor(opts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -51,18 +43,54 @@ func GeneratePolicies(opts PolicyOptions) ([]policy.Policy, []policy.Skipped, er
 	return made, skipped, nil
 }
 
+// GenerateMutations makes mutating policies of the safe fixes of the chosen
+// controls, and lists those that can't have one.
+func GenerateMutations(opts PolicyOptions) ([]policy.Mutation, []policy.Skipped, error) {
+	compiled, minor, err := controlsFor(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, skipped := policy.Mutations(compiled, minor, opts.Options)
+	if len(made) == 0 {
+		return nil, nil, fmt.Errorf("none of the chosen controls has a fix that a mutating policy can apply; %s: %s", skipped[0].Control, skipped[0].Why)
+	}
+	return made, skipped, nil
+}
+
+// controlsFor are the chosen controls, ready for policies, and the minor version
+// these are for.
+func controlsFor(opts PolicyOptions) ([]*control.Compiled, int, error) {
+	for _, name := range opts.ExemptNamespaces {
+		if faults := validation.IsDNS1123Label(name); len(faults) > 0 {
+			return nil, 0, fmt.Errorf("--exempt-namespace %q: %s", name, faults[0])
+		}
+	}
+	minor, err := control.ParseMinor(opts.KubernetesVersion)
+	if err != nil {
+		return nil, 0, fmt.Errorf("--kubernetes-version: %w", err)
+	}
+	_, compiled, err := compileControls(opts.Selection, opts.OwnControls, minor)
+	return compiled, minor, err
+}
+
+// PolicyFile is a policy with its binding.
+type PolicyFile struct {
+	Name    string
+	Objects []runtime.Object
+}
+
 // WritePolicies writes one file for each policy, its binding included, into a
 // folder that is made if need be.
-func WritePolicies(dir string, policies []policy.Policy) error {
+func WritePolicies(dir string, policies []PolicyFile) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // nothing in it is secret
 		return fmt.Errorf("make folder: %w", err)
 	}
 	for _, p := range policies {
-		text, err := policy.YAML(p.Policy, p.Binding)
+		text, err := policy.YAML(p.Objects...)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, p.Policy.Name+".yaml"), text, 0o644); err != nil { //nolint:gosec // nothing in it is secret
+		if err := os.WriteFile(filepath.Join(dir, p.Name+".yaml"), text, 0o644); err != nil { //nolint:gosec // nothing in it is secret
 			return fmt.Errorf("write policy: %w", err)
 		}
 	}
@@ -73,6 +101,10 @@ func WritePolicies(dir string, policies []policy.Policy) error {
 type LabelOptions struct {
 	Input
 
+	// From is read instead of files, if set.
+	From *Cluster
+	// Version is that of the program.
+	Version string
 	// KubernetesVersion is the version of the levels: latest or v1.N.
 	KubernetesVersion string
 }
@@ -82,11 +114,43 @@ type NamespaceLevels = policy.NamespaceLevels
 
 // PodSecurityLevels says for each namespace which level its pods pass.
 func PodSecurityLevels(ctx context.Context, opts LabelOptions) ([]NamespaceLevels, error) {
-	inv, err := readAll(ctx, opts.Input)
+	pods := append([]string{"Namespace"}, templates...)
+	inv, err := readAny(ctx, opts.Input, opts.From, opts.Version, pods)
 	if err != nil {
 		return nil, err
 	}
+	for _, g := range inv.Gaps {
+		if inv.ClusterWide && (len(g.Kinds) == 0 || slices.ContainsFunc(pods, func(kind string) bool { return slices.Contains(g.Kinds, kind) })) {
+			return nil, fmt.Errorf("the levels would be a guess, because not all pods can be seen: %s: %s", g.What, g.Why)
+		}
+	}
 	return policy.Levels(inv, opts.KubernetesVersion)
+}
+
+// readAny reads a cluster, a snapshot of one, or files. Of a cluster only the
+// kinds are read, nil for all.
+func readAny(ctx context.Context, in Input, from *Cluster, version string, kinds []string) (*inventory.Inventory, error) {
+	var source *live
+	var err error
+	switch {
+	case from != nil && len(in.Paths) > 0:
+		return nil, errors.New("--cluster reads a cluster and PATH files: give one of them")
+	case from != nil:
+		source, err = from.live(ctx, version, in.Progress, cluster.Resources(kinds))
+	case slices.ContainsFunc(in.Paths, isSnapshot):
+		source, err = snapshotIn(in.Paths)
+	default:
+		return readAll(ctx, in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	inv, err := source.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inv.Seal()
+	return inv, nil
 }
 
 func readAll(ctx context.Context, in Input) (*inventory.Inventory, error) {
@@ -108,6 +172,10 @@ func readAll(ctx context.Context, in Input) (*inventory.Inventory, error) {
 type PolicyTestOptions struct {
 	Input
 
+	// From is read instead of files, if set.
+	From *Cluster
+	// Version is that of the program.
+	Version string
 	// Policies are files and folders with policies, bindings and parameters.
 	Policies []string
 	// User and Groups are those the requests are made as.
@@ -115,25 +183,40 @@ type PolicyTestOptions struct {
 	Groups []string
 }
 
-// TestPolicies tries admission policies on what the paths hold.
+// TestPolicies tries admission policies on what the paths, a snapshot or a
+// cluster hold. What could not be read of a cluster is unknown.
 func TestPolicies(ctx context.Context, opts PolicyTestOptions) (*offline.Result, error) {
 	if len(opts.Policies) == 0 {
 		return nil, errors.New("--policies: name the files or folders with the policies to try")
 	}
-	for _, p := range opts.Policies {
-		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) && p != "-" {
-			return nil, fmt.Errorf("--policies %s: there is no such file or folder", p)
-		}
-	}
-	in := opts.Input
-	in.Paths = slices.Clone(opts.Policies)
-	policies, err := readAll(ctx, in)
-	if err != nil {
-		return nil, fmt.Errorf("read policies: %w", err)
-	}
-	objects, err := readAll(ctx, opts.Input)
+	policies, err := readPolicies(ctx, opts.Input, opts.Policies)
 	if err != nil {
 		return nil, err
 	}
-	return offline.Run(ctx, policies, objects, offline.Options{User: opts.User, Groups: opts.Groups})
+	objects, err := readAny(ctx, opts.Input, opts.From, opts.Version, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := offline.Run(ctx, policies, objects, offline.Options{User: opts.User, Groups: opts.Groups})
+	if err != nil || !objects.ClusterWide {
+		return res, err
+	}
+	covered := make([]string, 0)
+	for _, p := range res.Tried {
+		kinds := kindsCovered(&p)
+		if kinds == nil || covered == nil {
+			covered = nil
+		} else {
+			covered = append(covered, kinds...)
+		}
+		for _, g := range unread(&p, p.Name) {
+			res.Decisions = append(res.Decisions, offline.Decision{Policy: p.Name, Verdict: offline.Unknown, Object: g.What, Message: g.Why})
+		}
+	}
+	for _, g := range objects.Gaps {
+		if covered == nil || len(g.Kinds) == 0 || slices.ContainsFunc(covered, func(kind string) bool { return slices.Contains(g.Kinds, kind) }) {
+			res.Decisions = append(res.Decisions, offline.Decision{Verdict: offline.Unknown, Object: g.What, Message: g.Why})
+		}
+	}
+	return res, nil
 }

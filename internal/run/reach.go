@@ -10,11 +10,12 @@ import (
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/netpol"
+	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
 )
 
 // ReachOptions say what to read and what is known of the cluster.
 type ReachOptions struct {
-	Input
+	Place
 
 	// PodCIDRs are the ranges pods have their addresses from, if known.
 	PodCIDRs []string
@@ -61,31 +62,44 @@ func Reach(ctx context.Context, opts ReachOptions) (*ReachReport, error) {
 	return rep, nil
 }
 
+// reachKinds are what is read of a cluster: pods and what makes them, policies,
+// and what leads to pods.
+var reachKinds = slices.Concat(cluster.Templates(), []string{
+	"Namespace", "NetworkPolicy", "Service", "EndpointSlice", "Ingress", "Gateway.gateway.networking.k8s.io",
+	"ClusterNetworkPolicy." + netpol.AdminGroup, "Rollout.argoproj.io", "CloneSet.apps.kruise.io",
+}, netpol.ForeignKinds())
+
 func readModel(ctx context.Context, opts ReachOptions) (*inventory.Inventory, *netpol.Model, error) {
-	var cidrs []netip.Prefix
-	for _, c := range opts.PodCIDRs {
-		p, err := netip.ParsePrefix(strings.TrimSpace(c))
-		if err != nil || p.Addr().Is4In6() {
-			return nil, nil, fmt.Errorf("--pod-cidr %q: want a range such as 10.244.0.0/16", c)
-		}
-		cidrs = append(cidrs, p.Masked())
-	}
-	if len(opts.Paths) == 0 {
-		opts.Paths = []string{"."}
-	}
-	inv, err := read(ctx, opts.Input)
+	cidrs, err := opts.podRanges()
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := brokenInput(inv, opts.KeepGoing); err != nil {
+	inv, err := opts.gather(ctx, reachKinds)
+	if err != nil {
 		return nil, nil, err
 	}
-	inv.Seal()
+	model, err := modelOf(inv, cidrs)
+	return inv, model, err
+}
+
+func (o *ReachOptions) podRanges() ([]netip.Prefix, error) {
+	var cidrs []netip.Prefix
+	for _, c := range o.PodCIDRs {
+		p, err := netip.ParsePrefix(strings.TrimSpace(c))
+		if err != nil || p.Addr().Is4In6() {
+			return nil, fmt.Errorf("--pod-cidr %q: want a range such as 10.244.0.0/16", c)
+		}
+		cidrs = append(cidrs, p.Masked())
+	}
+	return cidrs, nil
+}
+
+func modelOf(inv *inventory.Inventory, cidrs []netip.Prefix) (*netpol.Model, error) {
 	model := netpol.NewWith(inv, netpol.Options{PodCIDRs: cidrs})
 	if len(model.Endpoints()) == 0 {
-		return nil, nil, ErrNobody
+		return nil, ErrNobody
 	}
-	return inv, model, nil
+	return model, nil
 }
 
 func isolation(i *netpol.Isolation) ReachIsolation {
@@ -228,12 +242,19 @@ func serviceName(s string) (string, string, bool) {
 
 // DiffReach compares two inputs.
 func DiffReach(ctx context.Context, opts ReachOptions, before, after string) (*ReachDiff, error) {
+	cidrs, err := opts.podRanges()
+	if err != nil {
+		return nil, err
+	}
+	old, now, err := opts.both(ctx, reachKinds, before, after)
+	if err != nil {
+		return nil, err
+	}
 	models := make([]*netpol.Model, 0, 2)
-	for _, p := range []string{before, after} {
-		opts.Paths = []string{p}
-		_, m, err := readModel(ctx, opts)
+	for _, inv := range []*inventory.Inventory{old, now} {
+		m, err := modelOf(inv, cidrs)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
+			return nil, err
 		}
 		models = append(models, m)
 	}

@@ -34,6 +34,9 @@ func read(ctx context.Context, in Input) (*inventory.Inventory, error) {
 			inv.Skip(reason)
 		}
 	}
+	for _, u := range found.Unreadable {
+		inv.AddGap(inventory.Gap{What: "folder " + u.Path, Why: u.Why + "; make it readable, or exclude it", File: u.Path, Broken: true})
+	}
 	r := &reader{in: in, inv: inv, limits: decode.DefaultLimits(), leave: make(map[string]string)}
 	if in.MaxFileSize > 0 {
 		r.limits.Bytes = in.MaxFileSize
@@ -131,7 +134,7 @@ func (r *reader) plain(ctx context.Context, units []files.Unit) {
 		}
 	}
 	r.take((&manifest.Source{
-		Paths: paths, Stdin: r.in.Stdin, Limits: r.limits, TotalBytes: totalBytes,
+		Paths: paths, Stdin: r.in.Stdin, Limits: r.limits, TotalBytes: totalBytes, Decode: r.in.decode,
 		Progress: r.progress("reading files"), Sized: r.in.Sized,
 	}).Read(ctx))
 	r.take((&manifest.Source{

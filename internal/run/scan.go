@@ -14,6 +14,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
+	"github.com/redoubt-k8s/redoubt/internal/decode"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/report"
 )
@@ -25,6 +26,8 @@ type ScanOptions struct {
 	Selection catalogue.Selection
 	// OwnControls is a folder with controls of the user, may be empty.
 	OwnControls string
+	// Policies are files and folders with admission policies to ask, too.
+	Policies []string
 	// KubernetesVersion is latest or v1.N.
 	KubernetesVersion string
 	// Config is the path of the configuration file; empty means that the usual
@@ -60,6 +63,9 @@ type Input struct {
 	// Sized is told, from several goroutines, how many bytes were read so far;
 	// may be nil.
 	Sized func(bytes int64)
+
+	// decode reads manifests, if it is not the usual.
+	decode func(data []byte, origin *inventory.Origin, limits decode.Limits) (decode.Result, error)
 }
 
 // Helm says how to render charts.
@@ -136,14 +142,16 @@ func Scan(ctx context.Context, opts ScanOptions) (*report.Report, error) {
 		return err
 	})
 	res := check.Run(inv, compiled, check.Options{Passed: opts.Passed})
-	if err := group.Wait(); err != nil {
+	own, ownErr := opts.askPolicies(ctx, inv, selected)
+	if err := errors.Join(group.Wait(), ownErr); err != nil {
 		return nil, err
 	}
+	selected, res = append(selected, own.controls...), own.addTo(res)
 	res.Findings = settings.apply(unjudged(res.Findings, inv, selected), inv, selected, opts.Now)
 	templates := countTemplates(inv)
 	inv.Forget()
 	rep := nameControls(makeReport(inv, selected, res), inv, selected)
-	rep.Scan.PodTemplates = templates
+	rep.Scan.PodTemplates, rep.Gaps = templates, append(rep.Gaps, own.gaps...)
 	if settings.baseline != nil {
 		countNew(rep)
 	}

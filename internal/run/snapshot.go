@@ -97,23 +97,34 @@ func isSnapshot(path string) bool {
 
 // scanSnapshot judges a snapshot as the cluster it was taken of.
 func scanSnapshot(ctx context.Context, opts ScanOptions) (*report.Report, error) {
-	path := opts.Paths[slices.IndexFunc(opts.Paths, isSnapshot)]
-	if len(opts.Paths) > 1 {
-		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: scan it by itself", path)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
-	}
-	defer file.Close() //nolint:errcheck // only read
-	inv, header, err := snapshot.Read(file, &inventory.Origin{Kind: inventory.FromSnapshot})
-	if err != nil {
-		return nil, fmt.Errorf("read snapshot %s: %w", path, err)
-	}
-	opts.Paths = nil
-	opts.live = &live{
-		name: filepath.ToSlash(path), version: header.ServerVersion,
-		read: func(context.Context) (*inventory.Inventory, error) { return inv, nil },
+	if err := opts.openSnapshot(); err != nil {
+		return nil, err
 	}
 	return Scan(ctx, opts)
+}
+
+// openSnapshot takes the snapshot among the paths in their place.
+func (o *ScanOptions) openSnapshot() error {
+	taken, err := snapshotIn(o.Paths)
+	if err != nil {
+		return err
+	}
+	o.live, o.Paths = taken, nil
+	return nil
+}
+
+// snapshotIn reads the snapshot among paths, which must be the only one.
+func snapshotIn(paths []string) (*live, error) {
+	path := paths[slices.IndexFunc(paths, isSnapshot)]
+	if len(paths) > 1 {
+		return nil, fmt.Errorf("%s is a snapshot of a whole cluster: give it by itself", path)
+	}
+	inv, header, err := readSnapshot(path)
+	if err != nil {
+		return nil, err
+	}
+	return &live{
+		name: filepath.ToSlash(path), version: header.ServerVersion,
+		read: func(context.Context) (*inventory.Inventory, error) { return inv, nil },
+	}, nil
 }

@@ -82,17 +82,24 @@ func Component(o *inventory.Object) (string, Fate) {
 }
 
 // Check decodes an object and returns its faults in the order of the fields.
-// It returns nothing, and false, for kinds it does not know.
+// It returns nothing, and false, for kinds it does not know. The object must not
+// change afterwards: the outcome is remembered with it.
 func Check(o *inventory.Object) ([]Fault, bool) {
 	root := typeOf(o)
 	if root == nil {
 		return nil, false
 	}
-	faults := duplicates(o)
-	w := &walker{root: root, object: o}
-	w.walk(o.Root, w.root, nil)
-	return append(faults, w.faults...), true
+	found, _ := o.Memo(memoKey{}, func() any { //nolint:errcheck // no other type has the key
+		faults := duplicates(o)
+		w := &walker{root: root, object: o}
+		w.walk(o.Root, w.root, nil)
+		return append(faults, w.faults...)
+	}).([]Fault)
+	return found, true
 }
+
+// memoKey is that of the faults of an object.
+type memoKey struct{}
 
 func duplicates(o *inventory.Object) []Fault {
 	var out []Fault

@@ -68,6 +68,16 @@ func typeOf(o *inventory.Object) reflect.Type {
 	return t
 }
 
+// New is a pointer to a new value of the Go type of an object's kind, nil for
+// kinds this program has no type of.
+func New(o *inventory.Object) any {
+	t := typeOf(o)
+	if t == nil {
+		return nil
+	}
+	return reflect.New(t).Interface()
+}
+
 // fields maps the JSON names of a struct type to the types of its fields,
 // embedded structs included.
 var fields sync.Map

@@ -7,10 +7,10 @@ package waiver
 
 import (
 	"path"
-	"strings"
 	"time"
 
 	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/pathglob"
 )
 
 // Config is the content of .redoubt.yaml.
@@ -70,7 +70,7 @@ const NoUser = -1
 
 // matches tells whether a finding is about something the selector names.
 func (s *Selector) matches(f *finding.Finding) bool {
-	if !glob(s.Container, f.Container) || s.File != "" && !globFile(s.File, f.Location().File) {
+	if !glob(s.Container, f.Container) || s.File != "" && !pathglob.Match(s.File, f.Location().File) {
 		return false
 	}
 	o := f.Object
@@ -92,32 +92,6 @@ func glob(pattern, value string) bool {
 	}
 	ok, err := path.Match(pattern, value)
 	return ok && err == nil
-}
-
-// globFile matches a path, folder by folder. A ** that does not reach far
-// enough is tried one folder further; only the last one needs to be.
-func globFile(pattern, file string) bool {
-	patterns, names := strings.Split(path.Clean(pattern), "/"), strings.Split(path.Clean(file), "/")
-	at, from, stars := 0, 0, -1
-	for next := 0; next < len(names); {
-		switch {
-		case at < len(patterns) && patterns[at] == "**":
-			stars, from = at, next
-			at++
-		case at < len(patterns) && glob(patterns[at], names[next]):
-			at++
-			next++
-		case stars >= 0:
-			from++
-			at, next = stars+1, from
-		default:
-			return false
-		}
-	}
-	for at < len(patterns) && patterns[at] == "**" {
-		at++
-	}
-	return at == len(patterns)
 }
 
 // endOf is the first moment at which a waiver that works through a day no

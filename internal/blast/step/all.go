@@ -36,6 +36,6 @@ func All() []*blast.Step {
 		nodeHoldsPods, nodeCloudRole, nodeWithoutRestriction, controlPlaneNode,
 
 		kubeletAnonymous, kubeletReadOnlyPort, etcdOpen, reachableWorkloads, sharedClaim,
-		mutableTag, exposed,
+		mutableTag, exposed, unread,
 	}
 }

@@ -11,7 +11,7 @@ var exposed = &blast.Step{
 	Workload: func(f *blast.Facts, w *blast.Workload, emit blast.Emit) {
 		for _, e := range w.Exposed {
 			from := f.Vertex(blast.Outside, "", "the internet")
-			if !e.Internet {
+			if !e.Internet && !e.Unknown {
 				from = f.Vertex(blast.Outside, "", "the network of the nodes")
 			}
 			emit(blast.Move{From: from, To: w.Code, Object: e.Object, Path: e.Path, Note: e.How, Possible: true, Why: "given a hole in the application"})

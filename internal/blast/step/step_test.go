@@ -21,8 +21,9 @@ import (
 
 var update = flag.Bool("update", false, "write the moves into the fixtures instead of comparing them")
 
-// graph builds the moves of one step over manifests. Files whose name starts
-// with "cluster" count as a whole cluster.
+// graph builds the moves of one step over manifests. Files whose name has
+// "cluster" in it count as a whole cluster, and "without-Kind" in it says that
+// the objects of a kind could not be read.
 func graph(t *testing.T, s *blast.Step, name string, data []byte) *blast.Graph {
 	t.Helper()
 	res, err := decode.File(data, &inventory.Origin{File: name}, decode.DefaultLimits())
@@ -31,6 +32,9 @@ func graph(t *testing.T, s *blast.Step, name string, data []byte) *blast.Graph {
 	}
 	inv := &inventory.Inventory{ClusterWide: strings.Contains(name, "cluster")}
 	inv.Add(res.Objects...)
+	if _, kind, ok := strings.Cut(strings.TrimSuffix(name, ".yaml"), "without-"); ok {
+		inv.AddGap(inventory.Gap{What: "list of " + kind, Why: "forbidden", Kinds: []string{kind}})
+	}
 	inv.Seal()
 	return blast.Build(blast.Gather(inv), []*blast.Step{s})
 }

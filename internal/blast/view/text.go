@@ -5,6 +5,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -66,6 +67,7 @@ func (t Text) Render(w io.Writer, r *blast.Report) error {
 	}
 	p.quiet(quiet)
 	p.changes(r)
+	p.verified(r.Verified)
 	for _, gap := range r.Gaps {
 		p.line("%s %s", p.in(yellow, "not known:"), gap)
 	}
@@ -313,6 +315,9 @@ func (p *printer) path(path []blast.Note, indent string) {
 		if n.Possible && n.Why != "" {
 			p.line("%s   %s %s", indent, p.in(yellow, "perhaps:"), n.Why)
 		}
+		if s := agrees(n); s != "" {
+			p.line("%s   %s", indent, p.in(dim, s))
+		}
 	}
 }
 
@@ -361,20 +366,59 @@ func (p *printer) changes(r *blast.Report) {
 		p.line("     whole cluster: %s; a node: %s", fall(before.Admin, before.AdminPossible, c.After.Admin, c.After.AdminPossible), fall(before.Node, before.NodePossible, c.After.Node, c.After.NodePossible))
 		before = c.After
 	}
-	switch {
-	case r.Closed && len(r.Cut) > 0:
-		p.line("  %s", p.in(green, countWord(len(r.Cut), "This change closes", "These changes together close")+" every way to the whole cluster:"))
-		for i := range r.Cut {
-			if i == most {
-				p.line("     and %d more (-o json lists all)", len(r.Cut)-most)
+	p.cuts(r.Cuts)
+	p.line("")
+}
+
+// cuts prints the sets of changes that close every way. One that serves for
+// several things is printed once.
+func (p *printer) cuts(cuts []blast.CutNote) {
+	var order []*blast.CutNote
+	targets := make(map[*blast.CutNote][]string)
+	for i := range cuts {
+		c := &cuts[i]
+		target := "to " + c.To
+		if c.From != cuts[0].From {
+			target = "from " + c.From + " " + target
+		}
+		at := slices.IndexFunc(order, func(o *blast.CutNote) bool {
+			return slices.Equal(o.Left, c.Left) && slices.EqualFunc(o.Changes, c.Changes, func(a, b blast.ChangeNote) bool { return a.Where == b.Where && a.Fix == b.Fix })
+		})
+		if at < 0 {
+			at = len(order)
+			order = append(order, c)
+		}
+		// What is closed from everywhere is closed from the outside, too.
+		if !slices.Contains(targets[order[at]], "to "+c.To) {
+			targets[order[at]] = append(targets[order[at]], target)
+		}
+	}
+	for _, c := range order {
+		p.cut(c, strings.Join(targets[c], ", and "))
+	}
+}
+
+func (p *printer) cut(c *blast.CutNote, target string) {
+	if len(c.Changes) > 0 {
+		lead := "This change closes"
+		if n := len(c.Changes); n > 1 {
+			lead = fmt.Sprintf("These %d changes together close", n)
+		}
+		if !c.Closed {
+			lead += ", but for some,"
+		}
+		p.line("  %s", p.in(green, lead+" every way "+target+":"))
+		for k := range c.Changes {
+			if k == most {
+				p.line("     and %d more (-o json lists all)", len(c.Changes)-most)
 				break
 			}
-			p.line("     %s: %s", whereOf(&r.Cut[i].Where), r.Cut[i].Fix)
+			p.line("     %s: %s", whereOf(&c.Changes[k].Where), c.Changes[k].Fix)
 		}
-	case r.Before.Admin+r.Before.AdminPossible > 0:
-		p.line("  No set of changes closes every way to the whole cluster.")
 	}
-	p.line("")
+	if !c.Closed {
+		p.line("  No set of changes closes every way %s: nothing can be changed about those from %s.", target, someOf(c.Left))
+	}
 }
 
 func control(id string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redoubt-k8s/redoubt/internal/check"
 	"github.com/redoubt-k8s/redoubt/internal/control"
@@ -62,10 +63,31 @@ func runTest(t *testing.T, c *control.Control, analyse control.Analysis, test *c
 	}
 	inv := Inventory(t, test.File, test.Manifest, read)
 	inv.ImageUsers = test.Images
+	if test.Cluster != nil {
+		if err := play(inv, test.Cluster); err != nil {
+			t.Fatal(err)
+		}
+	}
 	res := check.Run(inv, []*control.Compiled{compiled}, check.Options{Passed: true})
 	if err := compare(test, res); err != nil {
 		t.Error(err)
 	}
+}
+
+// play makes an inventory that of a cluster.
+func play(inv *inventory.Inventory, c *control.TestCluster) error {
+	inv.ClusterWide, inv.ServerVersion, inv.ImageDigests = true, c.Server, c.Digests
+	for _, kind := range c.Missing {
+		inv.AddGap(inventory.Gap{What: "list " + kind, Why: "forbidden", Kinds: []string{kind}})
+	}
+	if c.Date == "" {
+		return nil
+	}
+	var err error
+	if inv.Time, err = time.Parse(time.DateOnly, c.Date); err != nil {
+		return fmt.Errorf("date of the cluster: %w", err)
+	}
+	return nil
 }
 
 // Inventory reads a manifest into a sealed inventory.

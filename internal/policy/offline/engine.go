@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -28,6 +29,7 @@ type engine struct {
 	set        *policySet
 	user       string
 	groups     []string
+	admitted   bool
 	matcher    *matching.Matcher
 	interfaces admission.ObjectInterfaces
 	namespaces namespaces
@@ -38,7 +40,7 @@ type engine struct {
 
 func newEngine(set *policySet, o Options, sources ...*inventory.Inventory) *engine {
 	e := &engine{
-		set: set, user: o.User, groups: o.Groups, sources: sources,
+		set: set, user: o.User, groups: o.Groups, admitted: o.Admitted, sources: sources,
 		interfaces: admission.NewObjectInterfacesFromScheme(scheme.Scheme),
 		namespaces: make(namespaces), scopes: make(map[schema.GroupKind]string),
 	}
@@ -113,9 +115,16 @@ func (e *engine) judge(ctx context.Context, r *request, res *Result) {
 		for _, b := range p.bindings {
 			d := Decision{
 				Policy: p.Name, Binding: b.Name, Actions: b.Spec.ValidationActions,
-				Object: r.of.Ref(), Pods: r.pods, File: r.of.Origin.File, Line: r.of.Root.Line,
+				Object: r.of.Ref(), Pods: r.pods, File: r.of.Origin.File, Line: r.of.Root.Line, Of: r.of, Path: r.path,
 			}
-			res.Decisions = append(res.Decisions, e.byBinding(ctx, &call{r, p, b, m}, d)...)
+			for _, d := range e.byBinding(ctx, &call{r, p, b, m}, d) {
+				if d.Verdict == Admitted {
+					res.Admits++
+				}
+				if d.Verdict != Admitted || e.admitted {
+					res.Decisions = append(res.Decisions, d)
+				}
+			}
 		}
 	}
 }
@@ -185,10 +194,16 @@ func (e *engine) byBinding(ctx context.Context, c *call, d Decision) []Decision 
 	return out
 }
 
+// values are what is not read of Secrets.
+var values = regexp.MustCompile(`\b(data|stringData)\b`)
+
 // beyond says what only a cluster could tell.
 func (e *engine) beyond(c *call) string {
 	if strings.Contains(c.policy.text, "authorizer") {
 		return "the policy asks what the user may do, which only the cluster knows"
+	}
+	if c.of.Kind == "Secret" && (c.of.Origin.Kind == inventory.FromCluster || c.of.Origin.Kind == inventory.FromSnapshot) && values.MatchString(c.policy.text) {
+		return "the policy looks at the values of Secrets, which are never read from a cluster"
 	}
 	if _, known := e.namespaces[c.namespace]; !known && c.namespace != "" && strings.Contains(c.policy.text, "namespaceObject") {
 		return "the policy looks at namespace " + c.namespace + ", which is not among the files"
@@ -211,6 +226,7 @@ func otherLabels(s *metav1.LabelSelector) bool {
 
 // failed is the decision when a policy could not be evaluated.
 func failed(d Decision, p *compiled, why string) []Decision {
+	d.Failed = true
 	if p.Spec.FailurePolicy != nil && *p.Spec.FailurePolicy == admissionregistrationv1.Ignore {
 		d.Verdict, d.Message = Noted, "let through, since failurePolicy is Ignore: "+why
 		return []Decision{d}
@@ -261,6 +277,10 @@ func (e *engine) evaluate(ctx context.Context, c *call, v *admission.VersionedAt
 		case result.EvalResult != celtypes.True:
 			out = append(out, denied(d, messageOf(c.policy, messages, i)))
 		}
+	}
+	if len(out) == 0 {
+		d.Verdict = Admitted
+		return []Decision{d}
 	}
 	return out
 }

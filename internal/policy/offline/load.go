@@ -31,6 +31,7 @@ type compiled struct {
 	matcher              matchconditions.Matcher
 	// text is all its CEL.
 	text string
+	of   *inventory.Object
 }
 
 func load(inv *inventory.Inventory) (*policySet, error) {
@@ -49,6 +50,7 @@ func load(inv *inventory.Inventory) (*policySet, error) {
 			faults = append(faults, fmt.Errorf("%s:%d: %w", o.Origin.File, o.Root.Line, err))
 			continue
 		}
+		c.of = o
 		byName[p.Name] = c
 		set.policies = append(set.policies, c)
 	}

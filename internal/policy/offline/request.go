@@ -20,8 +20,10 @@ import (
 
 // request is the creation of an object, or of a pod of it.
 type request struct {
-	of        *inventory.Object
-	pods      bool
+	of   *inventory.Object
+	pods bool
+	// path is where the template of the pods stands.
+	path      string
 	attr      admission.Attributes
 	kind      schema.GroupVersionKind
 	namespace string
@@ -65,7 +67,7 @@ func (e *engine) requestsOf(o *inventory.Object) ([]*request, string) {
 			}
 		}
 		r := e.request(o, pod, corev1.SchemeGroupVersion.WithKind("Pod"), creator)
-		r.pods = true
+		r.pods, r.path = true, t.SpecPath()
 		out = append(out, r)
 	}
 	return out, ""

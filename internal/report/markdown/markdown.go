@@ -76,7 +76,7 @@ func (p *page) head(r *report.Report) {
 	if r.Summary.New != nil {
 		fmt.Fprintf(&p.out, "\n%d findings are new since the baseline.\n", *r.Summary.New)
 	}
-	fmt.Fprintf(&p.out, "\n%d files, %d objects, %d controls.\n", r.Scan.Files, r.Scan.Objects, r.Scan.Controls)
+	fmt.Fprintf(&p.out, "\n%s.\n", strings.Join([]string{report.Count(r.Scan.Files, "file"), report.Count(r.Scan.Objects, "object"), report.Count(r.Scan.Controls, "control")}, ", "))
 }
 
 // section writes a table of the findings that belong to it.

@@ -137,6 +137,9 @@ func rule(c *report.Control) *sarif.ReportingDescriptor {
 		block("**"+markdown(title)+".**")+block(markdown(c.Rationale))+block("**Fix** ("+markdown(c.Fix.Safety)+"): "+markdown(c.Fix.Text)),
 	)
 	help := informationURI + "/blob/main/docs/controls/" + url.PathEscape(c.ID) + ".md"
+	if c.Chapter == "policy" {
+		help = informationURI + "/blob/main/docs/policy.md" // an admission policy of the user
+	}
 	r.HelpURI = &help
 	r.DefaultConfiguration = sarif.NewReportingConfiguration()
 	r.DefaultConfiguration.Level = level(c.Severity)

@@ -279,13 +279,15 @@ func (p *page) summary(r *report.Report) {
 	}
 	p.line("              %s", rest)
 	p.line("%s       %s", p.paint(bold, "Scanned"), scanned(r))
-	if c.Total() > 0 {
-		p.line("%s          redoubt controls %s", p.paint(bold, "Next"), name(worst(r.Findings)))
+	if next := worst(r); c.Total() > 0 && next != "" {
+		p.line("%s          redoubt controls %s", p.paint(bold, "Next"), name(next))
 	}
 }
 
 func scanned(r *report.Report) string {
-	text := fmt.Sprintf("%d files, %d objects, %d pod templates, %d controls", r.Scan.Files, r.Scan.Objects, r.Scan.PodTemplates, r.Scan.Controls)
+	text := strings.Join([]string{
+		report.Count(r.Scan.Files, "file"), report.Count(r.Scan.Objects, "object"), report.Count(r.Scan.PodTemplates, "pod template"), report.Count(r.Scan.Controls, "control"),
+	}, ", ")
 	reasons := make([]string, 0, len(r.Scan.Skipped))
 	for reason, n := range r.Scan.Skipped {
 		reasons = append(reasons, fmt.Sprintf("%d %s", n, name(reason)))
@@ -297,12 +299,17 @@ func scanned(r *report.Report) string {
 	return text
 }
 
-// worst is the id of the worst failing control, to explain next.
-func worst(findings []report.Finding) string {
+// worst is the id of the worst failing control, to explain next. Admission
+// policies of the user are not among the controls that can be explained.
+func worst(r *report.Report) string {
+	foreign := make(map[string]bool)
+	for i := range r.Controls {
+		foreign[r.Controls[i].ID] = r.Controls[i].Chapter == "policy"
+	}
 	id, best := "", 0
-	for i := range findings {
-		f := &findings[i]
-		if r := report.Rank(f.Severity); f.Verdict == "fail" && (id == "" || r < best) {
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		if r := report.Rank(f.Severity); f.Verdict == "fail" && !foreign[f.Control] && (id == "" || r < best) {
 			id, best = f.Control, r
 		}
 	}

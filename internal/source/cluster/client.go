@@ -1,6 +1,7 @@
 // Package cluster reads objects from an API server, and nothing but reads: it
-// sends get and list. What it may not or can not read becomes a gap. It judges
-// nothing.
+// sends get and list, and where it is told to ask, subject access reviews, of
+// which the server keeps nothing. What it may not or can not read becomes a gap.
+// It judges nothing.
 package cluster
 
 import (
@@ -14,6 +15,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,6 +39,8 @@ type Options struct {
 	Timeout time.Duration
 	// UserAgent names this program to the server.
 	UserAgent string
+	// Namespaces are read one by one where a list over all is forbidden.
+	Namespaces []string
 	// NodeProxy reads the configuration of kubelets, too.
 	NodeProxy bool
 	// Progress is told what is being read; may be nil.
@@ -56,6 +60,8 @@ type Client struct {
 	version string
 	// bytes counts what was read.
 	bytes atomic.Int64
+	// buffers are those of answers that have been read.
+	buffers sync.Pool
 	// dead is set once the server can't be reached or refuses the credentials:
 	// what is asked after that fails at once.
 	dead atomic.Pointer[failure]
@@ -110,8 +116,10 @@ func (c *Client) Version() string { return c.version }
 // Server is the address of the API server.
 func (c *Client) Server() string { return c.base.String() }
 
-// request is one GET.
+// request is one GET, or a POST if it has a body.
 type request struct {
+	body []byte
+
 	path   string
 	query  url.Values
 	accept string
@@ -166,6 +174,11 @@ func (c *Client) get(ctx context.Context, r request) ([]byte, *failure) {
 	}
 }
 
+// done takes back the memory of an answer that nobody looks at any more.
+func (c *Client) done(body []byte) {
+	c.buffers.Put(bytes.NewBuffer(body[:0]))
+}
+
 // errTooLarge means that an answer is above the bound.
 var errTooLarge = errors.New("the answer is too large")
 
@@ -173,9 +186,16 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, *failure) {
 	u := *c.base
 	u.Path = strings.TrimSuffix(u.Path, "/") + r.path
 	u.RawQuery = r.query.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), http.NoBody)
+	method, content := http.MethodGet, io.Reader(http.NoBody)
+	if r.body != nil {
+		method, content = http.MethodPost, bytes.NewReader(r.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), content)
 	if err != nil {
 		return nil, &failure{why: other, text: err.Error()}
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	if r.accept == "" {
 		r.accept = "application/json"
@@ -186,7 +206,10 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, *failure) {
 		return nil, fromTransport(ctx, err, c.opts.Timeout)
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
-	var buf bytes.Buffer
+	buf, _ := c.buffers.Get().(*bytes.Buffer)
+	if buf == nil {
+		buf = new(bytes.Buffer)
+	}
 	if n := resp.ContentLength; n > 0 && n <= r.size {
 		buf.Grow(int(n) + bytes.MinRead)
 	}
@@ -197,7 +220,7 @@ func (c *Client) once(ctx context.Context, r request) ([]byte, *failure) {
 		return nil, fromTransport(ctx, err, c.opts.Timeout)
 	case n > r.size:
 		return nil, &failure{why: tooLarge, text: errTooLarge.Error()}
-	case resp.StatusCode != http.StatusOK:
+	case resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated:
 		return nil, fromStatus(resp, buf.Bytes())
 	}
 	return buf.Bytes(), nil

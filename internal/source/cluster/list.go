@@ -17,7 +17,8 @@ type served struct {
 	Resource
 
 	// version is that of the API group.
-	version string
+	version    string
+	namespaced bool
 }
 
 func (s served) apiVersion() string {
@@ -27,12 +28,17 @@ func (s served) apiVersion() string {
 	return s.Group + "/" + s.version
 }
 
-// path is where all objects of the resource are listed.
-func (s served) path() string {
-	if s.Group == "" {
-		return "/api/" + s.version + "/" + s.Name
+// path is where the objects of the resource are listed, in one namespace or in
+// all.
+func (s served) path(namespace string) string {
+	name := s.Name
+	if namespace != "" {
+		name = "namespaces/" + namespace + "/" + name
 	}
-	return "/apis/" + s.Group + "/" + s.version + "/" + s.Name
+	if s.Group == "" {
+		return "/api/" + s.version + "/" + name
+	}
+	return "/apis/" + s.Group + "/" + s.version + "/" + name
 }
 
 // full names the resource for people, such as deployments.apps.
@@ -63,6 +69,8 @@ type page struct {
 type listing struct {
 	client *Client
 	served served
+	// namespace is the one that is listed, all if empty.
+	namespace string
 	// accept is the form asked for.
 	accept string
 	parser jsontree.Parser
@@ -90,6 +98,8 @@ func (l *listing) each(ctx context.Context, take func(page) error) (*failure, er
 		if err != nil {
 			return &failure{why: other, text: "the answer can't be read: " + err.Error()}, nil
 		}
+		// The parser has copied all that it keeps.
+		l.client.done(got.body)
 		l.seen += len(p.items)
 		if err := take(p); err != nil {
 			return nil, err
@@ -131,7 +141,7 @@ func (l *listing) page(ctx context.Context, token string) ([]byte, *failure) {
 		if l.accept == table {
 			query.Set("includeObject", "Metadata")
 		}
-		body, failed := l.client.get(ctx, request{path: l.served.path(), query: query, accept: l.accept})
+		body, failed := l.client.get(ctx, request{path: l.served.path(l.namespace), query: query, accept: l.accept})
 		switch {
 		case failed == nil:
 			return body, nil

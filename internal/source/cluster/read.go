@@ -22,16 +22,20 @@ const parallel = 4
 // how it is to be judged, from one goroutine at a time. It returns what could
 // not be read and what was left out. An error comes from emit only.
 func (c *Client) Stream(ctx context.Context, wanted []Resource, emit func(*inventory.Object) error) (*inventory.Inventory, error) {
-	r := &reading{
-		client: c, emit: emit, fold: newFold(),
-		users: users{make(map[string]string), make(map[string]bool)},
-		rest:  &inventory.Inventory{ClusterWide: true, ServerVersion: c.version, Skipped: make(map[string]int)},
-	}
+	r := newReading(c, emit)
 	found, err := r.discover(ctx, wanted)
 	if err != nil {
 		return r.rest, err
 	}
 	r.total = len(found)
+	pods := slices.ContainsFunc(wanted, func(w Resource) bool { return w.role == running })
+	if i := slices.IndexFunc(found, func(s served) bool { return s.isDefinitions() }); i >= 0 && pods {
+		if err := r.list(ctx, found[i]); err != nil {
+			return r.rest, err
+		}
+		found = r.withCustom(slices.Delete(found, i, i+1))
+		r.total = len(found) + 1
+	}
 	for _, step := range [][]role{{workload}, {between}, {plain, running}} {
 		var group errgroup.Group
 		group.SetLimit(parallel)
@@ -49,7 +53,7 @@ func (c *Client) Stream(ctx context.Context, wanted []Resource, emit func(*inven
 			return r.rest, err
 		}
 	}
-	r.rest.Bytes, r.rest.ImageUsers = c.bytes.Load(), r.users.known
+	r.rest.Bytes, r.rest.ImageUsers, r.rest.ImageDigests = c.bytes.Load(), r.users.known, r.digests
 	if ctx.Err() != nil {
 		return r.rest, fmt.Errorf("read the cluster: %w", context.Cause(ctx))
 	}
@@ -67,12 +71,26 @@ func (c *Client) Read(ctx context.Context, wanted []Resource) (*inventory.Invent
 	return inv, err
 }
 
+func newReading(c *Client, emit func(*inventory.Object) error) *reading {
+	return &reading{
+		client: c, emit: emit, fold: newFold(),
+		users: users{make(map[string]string), make(map[string]bool)}, digests: make(digests),
+		rest: &inventory.Inventory{ClusterWide: true, ServerVersion: c.version, Skipped: make(map[string]int)},
+	}
+}
+
 // reading is one run of [Client.Stream].
 type reading struct {
 	client *Client
 	fold   *fold
 	users  users
 	total  int
+
+	digests digests
+	// known are the resources that the server has, by group; custom are kinds
+	// that hold pod templates.
+	known  map[string][]served
+	custom []Resource
 
 	mu   sync.Mutex
 	emit func(*inventory.Object) error
@@ -95,14 +113,22 @@ func (r *reading) skip(reason string) {
 }
 
 // gap records what a list left out.
-func (r *reading) gap(s served, seen int, failed *failure) {
+func (r *reading) gap(s served, l *listing, failed *failure) {
 	what := "list " + s.full()
-	if seen > 0 {
-		what = fmt.Sprintf("list %s beyond the first %d", s.full(), seen)
+	if l != nil && l.namespace != "" {
+		what += " in namespace " + l.namespace
+	}
+	if l != nil && l.seen > 0 {
+		what += fmt.Sprintf(" beyond the first %d", l.seen)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.rest.AddGap(inventory.Gap{What: what, Why: failed.Error(), Kinds: []string{s.Kind}})
+	kinds := []string{s.Kind}
+	if s.isDefinitions() || s.role == workload && !slices.Contains(Templates(), s.Kind) {
+		// Controls on pods do not name such kinds.
+		kinds = append(kinds, "PodTemplate")
+	}
+	r.rest.AddGap(inventory.Gap{What: what, Why: failed.Error(), Kinds: kinds})
 }
 
 // discover asks once what the server serves.
@@ -120,6 +146,7 @@ func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, er
 	for _, l := range lists {
 		addServed(known, l)
 	}
+	r.known = known
 	var found []served
 	for _, w := range wanted {
 		list := known[w.Group]
@@ -133,9 +160,9 @@ func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, er
 		switch why := broken[w.Group]; {
 		case len(found) > n:
 		case why != nil:
-			r.gap(served{Resource: w}, 0, &failure{why: missing, text: why.Error()})
+			r.gap(served{Resource: w}, nil, &failure{why: missing, text: why.Error()})
 		case w.native:
-			r.gap(served{Resource: w}, 0, &failure{why: missing, text: "it is not among the resources it names"})
+			r.gap(served{Resource: w}, nil, &failure{why: missing, text: "it is not among the resources it names"})
 		}
 	}
 	return found, nil
@@ -154,28 +181,29 @@ func addServed(known map[string][]served, l *metav1.APIResourceList) {
 			continue
 		}
 		if !slices.ContainsFunc(known[group], func(s served) bool { return s.Name == a.Name }) {
-			known[group] = append(known[group], served{Resource{Group: group, Name: a.Name, Kind: a.Kind}, version})
+			known[group] = append(known[group], served{Resource{Group: group, Name: a.Name, Kind: a.Kind}, version, a.Namespaced})
 		}
 	}
 }
 
-// list reads one resource.
+// list reads one resource: of all namespaces at once, or where that is
+// forbidden of those that were named.
 func (r *reading) list(ctx context.Context, s served) error {
-	l := &listing{client: r.client, served: s, accept: whole}
-	l.parser.Opaque = map[string]func([]byte) string{"managedFields": pinned}
-	var failed *failure
-	var err error
-	switch {
-	case s.Group == "" && s.Name == "secrets":
-		l.accept, l.parser.Opaque = table, nil
-		failed, err = l.each(ctx, r.secrets(l))
-	case s.Group == "apps" && s.Name == "replicasets":
-		failed, err = r.replicaSets(ctx, l)
-	default:
-		failed, err = l.each(ctx, r.each(l))
-	}
+	l := &listing{client: r.client, served: s}
+	failed, err := r.pages(ctx, l)
 	if failed != nil {
-		r.gap(s, l.seen, failed)
+		r.gap(s, l, failed)
+	}
+	if failed != nil && failed.why == forbidden && s.namespaced && err == nil {
+		for _, l.namespace = range r.client.opts.Namespaces {
+			l.seen = 0
+			if failed, err = r.pages(ctx, l); err != nil {
+				break
+			}
+			if failed != nil {
+				r.gap(s, l, failed)
+			}
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,6 +211,24 @@ func (r *reading) list(ctx context.Context, s served) error {
 		r.client.opts.Progress("reading the cluster", r.done, r.total)
 	}
 	return err
+}
+
+// pages reads one list.
+func (r *reading) pages(ctx context.Context, l *listing) (*failure, error) {
+	s := l.served
+	l.accept = whole
+	l.parser.Opaque, l.parser.Shared = map[string]func([]byte) string{"managedFields": pinned}, alike
+	switch {
+	case s.Group == "" && s.Name == "secrets":
+		l.accept, l.parser.Opaque = table, nil
+		return l.each(ctx, r.secrets(l))
+	case s.isDefinitions():
+		l.parser.Opaque[schemaKey] = schemaNote
+		return l.each(ctx, r.eachBy(l, r.definition))
+	case s.Group == "apps" && s.Name == "replicasets":
+		return r.replicaSets(ctx, l)
+	}
+	return l.each(ctx, r.each(l))
 }
 
 // each handles the items of a page one by one, and forgets those that are not
@@ -198,6 +244,10 @@ func (r *reading) each(l *listing) func(page) error {
 		take = r.pod
 	case plain:
 	}
+	return r.eachBy(l, take)
+}
+
+func (r *reading) eachBy(l *listing, take func(*inventory.Object) error) func(page) error {
 	return func(p page) error {
 		for i := range p.items {
 			o := l.object(&p.items[i])
@@ -277,6 +327,7 @@ func (r *reading) replicaSets(ctx context.Context, l *listing) (*failure, error)
 func (r *reading) pod(o *inventory.Object) error {
 	// One list has all pods, so nobody else is here.
 	r.users.note(o.Root)
+	r.digests.note(o.Root)
 	clean(o.Root)
 	r.fold.mu.Lock()
 	reason := r.fold.folds(o)

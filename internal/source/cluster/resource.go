@@ -54,7 +54,9 @@ var resources = []Resource{
 	{"admissionregistration.k8s.io", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", false, plain},
 	{"admissionregistration.k8s.io", "validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", false, plain},
 	{"admissionregistration.k8s.io", "validatingwebhookconfigurations", "ValidatingWebhookConfiguration", true, plain},
+	{"apiextensions.k8s.io", "customresourcedefinitions", "CustomResourceDefinition", true, plain},
 	{"apiregistration.k8s.io", "apiservices", "APIService", true, plain},
+	{"apisix.apache.org", "apisixroutes", "ApisixRoute", false, plain},
 	{"apps", "daemonsets", "DaemonSet", true, workload},
 	{"apps", "deployments", "Deployment", true, workload},
 	{"apps", "replicasets", "ReplicaSet", true, between},
@@ -63,14 +65,40 @@ var resources = []Resource{
 	{"argoproj.io", "*", AnyKind, false, workload},
 	{"batch", "cronjobs", "CronJob", true, workload},
 	{"batch", "jobs", "Job", true, between},
+	{"certificates.k8s.io", "certificatesigningrequests", "CertificateSigningRequest", true, plain},
+	{"cilium.io", "ciliumclusterwidenetworkpolicies", "CiliumClusterwideNetworkPolicy", false, plain},
+	{"cilium.io", "ciliumnetworkpolicies", "CiliumNetworkPolicy", false, plain},
+	{"configuration.konghq.com", "tcpingresses", "TCPIngress", false, plain},
+	{"configuration.konghq.com", "udpingresses", "UDPIngress", false, plain},
 	{"constraints.gatekeeper.sh", "*", AnyKind, false, plain},
+	{"crd.antrea.io", "clusternetworkpolicies", "ClusterNetworkPolicy", false, plain},
+	{"crd.antrea.io", "networkpolicies", "NetworkPolicy", false, plain},
+	{"crd.projectcalico.org", "globalnetworkpolicies", "GlobalNetworkPolicy", false, plain},
+	{"crd.projectcalico.org", "networkpolicies", "NetworkPolicy", false, plain},
 	{"discovery.k8s.io", "endpointslices", "EndpointSlice", true, plain},
 	{"gateway.networking.k8s.io", "*", AnyKind, false, plain},
+	{"getambassador.io", "mappings", "Mapping", false, plain},
+	{"k8s.nginx.org", "transportservers", "TransportServer", false, plain},
+	{"k8s.nginx.org", "virtualservers", "VirtualServer", false, plain},
+	{"k8s.ovn.org", "egressfirewalls", "EgressFirewall", false, plain},
+	{"kuma.io", "meshtrafficpermissions", "MeshTrafficPermission", false, plain},
 	{"kyverno.io", "clusterpolicies", "ClusterPolicy", false, plain},
 	{"kyverno.io", "policies", "Policy", false, plain},
+	{"network.openshift.io", "egressnetworkpolicies", "EgressNetworkPolicy", false, plain},
+	{"networking.gke.io", "fqdnnetworkpolicies", "FQDNNetworkPolicy", false, plain},
+	{"networking.istio.io", "gateways", "Gateway", false, plain},
+	{"networking.istio.io", "virtualservices", "VirtualService", false, plain},
+	{"networking.k8s.aws", "applicationnetworkpolicies", "ApplicationNetworkPolicy", false, plain},
+	{"networking.k8s.aws", "clusternetworkpolicies", "ClusterNetworkPolicy", false, plain},
+	{"networking.k8s.aws", "policyendpoints", "PolicyEndpoint", false, plain},
 	{"networking.k8s.io", "ingresses", "Ingress", true, plain},
 	{"networking.k8s.io", "networkpolicies", "NetworkPolicy", true, plain},
+	{"node.k8s.io", "runtimeclasses", "RuntimeClass", true, plain},
 	{"policy.networking.k8s.io", "*", AnyKind, false, plain},
+	{"projectcalico.org", "globalnetworkpolicies", "GlobalNetworkPolicy", false, plain},
+	{"projectcalico.org", "networkpolicies", "NetworkPolicy", false, plain},
+	{"projectcalico.org", "stagednetworkpolicies", "StagedNetworkPolicy", false, plain},
+	{"projectcontour.io", "httpproxies", "HTTPProxy", false, plain},
 	{"rbac.authorization.k8s.io", "clusterrolebindings", "ClusterRoleBinding", true, plain},
 	{"rbac.authorization.k8s.io", "clusterroles", "ClusterRole", true, plain},
 	{"rbac.authorization.k8s.io", "rolebindings", "RoleBinding", true, plain},
@@ -78,6 +106,11 @@ var resources = []Resource{
 	{"route.openshift.io", "routes", "Route", false, plain},
 	{"security.istio.io", "*", AnyKind, false, plain},
 	{"serving.knative.dev", "services", "Service", false, workload},
+	{"storage.k8s.io", "storageclasses", "StorageClass", true, plain},
+	{"traefik.containo.us", "ingressroutes", "IngressRoute", false, plain},
+	{"traefik.io", "ingressroutes", "IngressRoute", false, plain},
+	{"traefik.io", "ingressroutetcps", "IngressRouteTCP", false, plain},
+	{"traefik.io", "ingressrouteudps", "IngressRouteUDP", false, plain},
 }
 
 // KubeletConfiguration is the kind that the effective configuration of a
@@ -110,7 +143,7 @@ func Resources(kinds []string) []Resource {
 	var out []Resource
 	for _, r := range resources {
 		// Pods can't be told from their workloads without these.
-		owner := pods && r.role != plain
+		owner := pods && (r.role != plain || r.isDefinitions())
 		if owner || want[r.Kind] && r.Kind != AnyKind || want[r.Kind+"."+r.Group] || r.Kind == AnyKind && r.covers(kinds) {
 			out = append(out, r)
 		}

@@ -83,6 +83,14 @@ const tokenVolume = "kube-api-access-"
 // leaves no trace among the managed fields.
 func chosen(root *inventory.Node) bool { return root.Find("metadata", "managedFields").Str() != "" }
 
+// alike are keys of pods and workloads whose values repeat, and are edited by
+// nobody: not by [clean], either.
+var alike = map[string]bool{
+	"affinity": true, "args": true, "capabilities": true, "command": true, "env": true, "envFrom": true, "labels": true, "lifecycle": true,
+	"livenessProbe": true, "matchLabels": true, "nodeSelector": true, "ownerReferences": true, "ports": true, "projected": true,
+	"readinessProbe": true, "resources": true, "rules": true, "securityContext": true, "startupProbe": true, "topologySpreadConstraints": true,
+}
+
 // pinned is all that is kept of the managed fields, which are long: whether
 // somebody set the name of a node.
 func pinned(raw []byte) string {

@@ -1,6 +1,9 @@
 package cluster
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 )
 
@@ -42,4 +45,38 @@ func (u *users) add(image string, uid *inventory.Node) {
 		return
 	}
 	u.known[image] = uid.Text
+}
+
+// digests gathers which content runs under an image reference.
+type digests map[string][]string
+
+// maxDigests bounds what is kept of one reference: one more than it should be
+// says all.
+const maxDigests = 8
+
+// note looks at one pod.
+func (d digests) note(root *inventory.Node) {
+	for list, statuses := range map[string]string{"initContainers": "initContainerStatuses", "containers": "containerStatuses"} {
+		for _, s := range root.Find("status", statuses).All() {
+			digest := s.Get("imageID").Str()
+			if i := strings.LastIndex(digest, "sha256:"); i >= 0 {
+				digest = digest[i:]
+			} else {
+				continue
+			}
+			for _, c := range root.Find("spec", list).All() {
+				if c.Get("name").Str() == s.Get("name").Str() {
+					d.add(c.Get("image").Str(), digest)
+				}
+			}
+		}
+	}
+}
+
+func (d digests) add(image, digest string) {
+	known := d[image]
+	at, found := slices.BinarySearch(known, digest)
+	if image != "" && !found && len(known) < maxDigests {
+		d[image] = slices.Insert(known, at, digest)
+	}
 }

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/redoubt-k8s/redoubt/internal/pathglob"
 )
 
 // Kind says what a unit is.
@@ -41,13 +43,18 @@ type Found struct {
 	Units []Unit
 	// Skipped counts what was left alone, by reason.
 	Skipped map[string]int
+	// Unreadable are folders below the named ones that can't be listed.
+	Unreadable []Unreadable
 }
+
+// Unreadable is a folder that can't be listed, and why.
+type Unreadable struct{ Path, Why string }
 
 // Options steer a walk.
 type Options struct {
 	// NoGitignore reads what .gitignore files exclude, too.
 	NoGitignore bool
-	// Exclude are globs of paths to leave alone.
+	// Exclude are globs of paths to leave alone, as [pathglob.Within] reads them.
 	Exclude []string
 	// MaxFiles bounds the number of units; 0 means the default.
 	MaxFiles int
@@ -64,8 +71,8 @@ func Walk(ctx context.Context, paths []string, opts Options) (Found, error) {
 		opts.MaxFiles = defaultMaxFiles
 	}
 	for _, glob := range opts.Exclude {
-		if _, err := filepath.Match(glob, ""); err != nil {
-			return Found{}, fmt.Errorf("exclude %q: not a valid pattern", glob)
+		if err := pathglob.Check(glob); err != nil {
+			return Found{}, fmt.Errorf("exclude %q: %w", glob, err)
 		}
 	}
 	w := &walker{
@@ -212,8 +219,12 @@ func (w *walker) dir(path string, ignored *ignorer, depth int) error {
 	}
 	w.seen[resolved] = true
 	entries, err := os.ReadDir(path)
+	if err != nil && depth > 0 {
+		w.found.Unreadable = append(w.found.Unreadable, Unreadable{filepath.ToSlash(path), reason(err)})
+		return nil
+	}
 	if err != nil {
-		return fmt.Errorf("list %s: %w", path, err)
+		return fmt.Errorf("list %s: %s", path, reason(err))
 	}
 	if ignored, err = ignored.enter(path, entries); err != nil {
 		return err
@@ -231,6 +242,16 @@ func (w *walker) dir(path string, ignored *ignorer, depth int) error {
 		}
 	}
 	return nil
+}
+
+// reason is an error of the file system without the path, which stands beside
+// it anyhow.
+func reason(err error) string {
+	var broken *fs.PathError
+	if errors.As(err, &broken) {
+		err = broken.Err
+	}
+	return err.Error()
 }
 
 // has tells whether a folder has a file of one of the names. Pipes and devices

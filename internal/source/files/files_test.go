@@ -307,6 +307,32 @@ func TestExcludeIsByPath(t *testing.T) {
 	}
 }
 
+func TestFolderWithoutPermissionIsSaidAndTheRestRead(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() == 0 {
+		t.Skip("root may list every folder")
+	}
+	dir := tree(t, map[string]string{"a.yaml": "", "closed/b.yaml": ""})
+	closed := filepath.Join(dir, "closed")
+	if err := os.Chmod(closed, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(closed, 0o700) })
+	found, err := files.Walk(t.Context(), []string{dir}, files.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(names(t, found, dir), []string{"manifest a.yaml"}); diff != "" {
+		t.Error("-got +want\n", diff)
+	}
+	if diff := cmp.Diff(found.Unreadable, []files.Unreadable{{Path: filepath.ToSlash(closed), Why: "permission denied"}}); diff != "" {
+		t.Error("-got +want\n", diff)
+	}
+	if _, err := files.Walk(t.Context(), []string{closed}, files.Options{}); err == nil || !strings.Contains(err.Error(), "permission denied") {
+		t.Errorf("got error %v for a folder that was named", err)
+	}
+}
+
 func TestStandardInput(t *testing.T) {
 	t.Parallel()
 	found, err := files.Walk(t.Context(), []string{"-", "-"}, files.Options{})

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
+
+	"github.com/redoubt-k8s/redoubt/internal/pathglob"
 )
 
 // ignorer holds the patterns in force in a folder.
@@ -105,10 +107,8 @@ func segments(abs string) []string {
 
 func (g *ignorer) match(path string, isDir bool) bool {
 	slash := filepath.ToSlash(path)
-	for _, glob := range g.exclude {
-		if ok, err := filepath.Match(glob, slash); ok && err == nil || strings.HasPrefix(slash, strings.TrimSuffix(glob, "/")+"/") {
-			return true
-		}
+	if slices.ContainsFunc(g.exclude, func(glob string) bool { return pathglob.Within(glob, slash) }) {
+		return true
 	}
 	return g.gitignored(path, isDir)
 }

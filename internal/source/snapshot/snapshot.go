@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/jsontree"
@@ -55,6 +56,8 @@ type end struct {
 	Objects    int               `json:"objects"`
 	Skipped    map[string]int    `json:"skipped,omitempty"`
 	ImageUsers map[string]string `json:"imageUsers,omitempty"`
+
+	ImageDigests map[string][]string `json:"imageDigests,omitempty"`
 }
 
 // Writer writes a snapshot.
@@ -109,7 +112,7 @@ func (w *Writer) Close(rest *inventory.Inventory) error {
 			return err
 		}
 	}
-	if err := w.json(line{End: &end{w.objects, rest.Skipped, rest.ImageUsers}}); err != nil {
+	if err := w.json(line{End: &end{w.objects, rest.Skipped, rest.ImageUsers, rest.ImageDigests}}); err != nil {
 		return err
 	}
 	if err := errors.Join(w.buf.Flush(), w.zip.Close()); err != nil {
@@ -157,6 +160,9 @@ func Read(in io.Reader, origin *inventory.Origin) (*inventory.Inventory, Header,
 		return nil, h, fmt.Errorf("it is no snapshot of a version this program reads: it says %q, want %q", h.Schema, Schema)
 	}
 	r.inv.ClusterWide, r.inv.ServerVersion = h.ClusterWide, h.ServerVersion
+	if taken, err := time.Parse(time.RFC3339, h.Taken); err == nil {
+		r.inv.Time = taken
+	}
 	for {
 		text, err := r.line()
 		if err != nil {
@@ -242,7 +248,7 @@ func (r *reader) take(text []byte) (bool, error) {
 		if l.End.Objects != len(r.inv.Objects) {
 			return false, fmt.Errorf("it has %d objects and should have %d", len(r.inv.Objects), l.End.Objects)
 		}
-		r.inv.Skipped, r.inv.ImageUsers = l.End.Skipped, l.End.ImageUsers
+		r.inv.Skipped, r.inv.ImageUsers, r.inv.ImageDigests = l.End.Skipped, l.End.ImageUsers, l.End.ImageDigests
 		return true, nil
 	}
 	return false, errors.New("neither object, gap nor end")
