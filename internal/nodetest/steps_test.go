@@ -56,7 +56,7 @@ func newStage(t *testing.T, o clustertest.Options) *stage {
 			t.Fatal(err)
 		}
 	}
-	o.Kubelet = fmt.Sprintf(`{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 250, "staticPodPath": %q}`, filepath.Join(dir, "static"))
+	o.Kubelet = fmt.Sprintf(`{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 250, "authorization": {"webhook": {"cacheUnauthorizedTTL": "1s"}}, "staticPodPath": %q}`, filepath.Join(dir, "static"))
 	n := nodetest.Start(t, o)
 	s := &stage{Node: n, t: t, dir: dir, canary: canary}
 	device, err := disk(dir)
