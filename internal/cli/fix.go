@@ -24,6 +24,7 @@ type fixFlags struct {
 	fileSize         string
 	write, explained bool
 	interactive      bool
+	unmasked         bool
 }
 
 func fixCommand(streams Streams) *cobra.Command {
@@ -59,6 +60,8 @@ review. Only safe ones are offered unless --safety review is given.`,
 	f.Int64Var(&opts.User, "run-as-user", 0, "number of the user that containers shall run as where the manifest says root")
 	f.StringSliceVar(&opts.Writable, "writable", nil, "folder that gets an empty volume where the root file system becomes read-only, such as /tmp")
 	f.StringVar(&opts.IngressNamespace, "ingress-namespace", "", "namespace of the ingress controller, for the policies that are added")
+	f.StringVar(&opts.AuditLog, "audit-log", "", "audit log of the API server (JSON lines): roles are narrowed to what accounts did")
+	f.BoolVar(&flags.unmasked, "show-secrets", false, "leave credentials in the diff as they are, so that it can be applied")
 	f.StringSliceVarP(&opts.Helm.ValueFiles, "values", "f", nil, "values file for the charts, may be repeated")
 	f.StringArrayVar(&opts.Helm.Set, "set", nil, "value for the charts: key=value, may be repeated")
 	f.StringArrayVar(&opts.Helm.SetString, "set-string", nil, "like --set, always a string")
@@ -113,7 +116,7 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 		return fixJSON(streams.Out, res)
 	}
 	if !flags.write {
-		if err := fixDiff(streams.Out, res); err != nil {
+		if err := fixDiff(streams.Out, res, flags); err != nil {
 			return err
 		}
 	}
@@ -143,6 +146,8 @@ type fixReport struct {
 	Manual  []fix.Refusal `json:"manual"`
 	// Patches are for what charts render and no value sets.
 	Patches []fix.Patch `json:"patches"`
+	// Steps are what is to be done beside the edits.
+	Steps []string `json:"steps"`
 	// Review is the number of findings with an edit that needs a review and was
 	// not asked for.
 	Review int `json:"review"`
@@ -156,15 +161,20 @@ func fixJSON(w io.Writer, res *run.Fixed) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(fixReport{
 		Schema: "redoubt.fix/v1", Edits: append([]fix.Edit{}, res.Edits...), Refused: append([]fix.Refusal{}, res.Refused...),
-		Manual: append([]fix.Refusal{}, res.Manual...), Patches: append([]fix.Patch{}, res.Patches...), Review: res.Bolder, Before: res.Before, After: res.After,
+		Manual: append([]fix.Refusal{}, res.Manual...), Patches: append([]fix.Patch{}, res.Patches...), Steps: append([]string{}, res.Steps...), Review: res.Bolder, Before: res.Before, After: res.After,
 	})
 }
 
 // fixDiff writes for each file what is changed and why, and then the diff.
 // Programs that apply diffs read past the former.
-func fixDiff(w io.Writer, res *run.Fixed) error {
+func fixDiff(w io.Writer, res *run.Fixed, flags *fixFlags) error {
 	var b strings.Builder
+	secrets := res.Secrets
+	if flags.unmasked {
+		secrets = nil
+	}
 	for _, name := range slices.Sorted(maps.Keys(res.Texts)) {
+		said := make(map[string]bool)
 		for _, e := range res.Edits {
 			if e.File == name {
 				what := e.Path
@@ -172,9 +182,13 @@ func fixDiff(w io.Writer, res *run.Fixed) error {
 					what = e.After
 				}
 				fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
+				if e.Effect != "" && !said[e.Effect] {
+					said[e.Effect] = true
+					fmt.Fprintf(&b, "#   %s\n", e.Effect)
+				}
 			}
 		}
-		b.WriteString(fix.Unified(name, res.Originals[name], res.Texts[name]))
+		b.WriteString(fix.Unified(name, fix.Mask(res.Originals[name], secrets), fix.Mask(res.Texts[name], secrets)))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -190,6 +204,12 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 	fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
 	if res.Bolder > 0 {
 		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", plural(res.Bolder, "finding"))
+	}
+	if len(res.Steps) > 0 {
+		b.WriteString("to be done beside, before the result is applied:\n")
+		for _, step := range res.Steps {
+			b.WriteString(shifted(step))
+		}
 	}
 	if n := len(res.Refused); n > 0 {
 		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))

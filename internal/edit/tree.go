@@ -16,6 +16,9 @@ type tree struct {
 	value  string
 	anchor string
 	items  []*tree
+	// first are new items before the others, left out until the end so that
+	// positions stay valid.
+	first []*tree
 }
 
 func treeOf(n *yaml.Node) *tree {
@@ -164,6 +167,13 @@ func (t *tree) put(segments []string, value *tree) error {
 			if t.kind == yaml.ScalarNode && t.tag == "!!null" {
 				t.kind, t.tag = yaml.MappingNode, "!!map"
 			}
+			if s == Prepend && n == len(segments)-1 && t.kind == yaml.SequenceNode && len(t.items) > 0 {
+				t.first = append(t.first, value)
+				return nil
+			}
+			if s == Prepend {
+				s = Append
+			}
 			if s == Append && t.kind == yaml.MappingNode && len(t.items) == 0 {
 				t.kind, t.tag = yaml.SequenceNode, "!!seq"
 			}
@@ -233,5 +243,6 @@ func (ts *trees) prune(t *tree) {
 			kept = append(kept, item)
 		}
 	}
-	t.items = kept
+	t.items = append(t.first, kept...) //nolint:gocritic // in front of the others
+	t.first = nil
 }

@@ -31,12 +31,17 @@ func onPod(field, below string, value *inventory.Node) fixer {
 	}
 }
 
-// asUser sets the number of a user that the person has named.
+var errUser = errors.New("the number of the user is not known: look it up in the image, and name it with --run-as-user or as user in .redoubt.yaml")
+
+// asUser sets the number of a user that the person has named: for the image, or
+// for all.
 func asUser(s *site) ([]edit.Change, error) {
-	if s.User <= 0 {
-		return nil, errors.New("the number of the user is not known: look it up in the image and name it with --run-as-user")
+	user := s.user()
+	if user <= 0 {
+		return nil, errUser
 	}
-	return s.set(s.finding.Path, integer(strconv.FormatInt(s.User, 10))), nil
+	s.effect = "the program runs as user or group " + strconv.FormatInt(user, 10) + ": the files it writes have to belong to it"
+	return s.set(s.finding.Path, integer(strconv.FormatInt(user, 10))), nil
 }
 
 // readOnlyRoot makes the root read-only, with an empty volume at the folders
@@ -46,7 +51,7 @@ func readOnlyRoot(s *site) ([]edit.Change, error) {
 		return nil, nil
 	}
 	out := s.set(s.path("securityContext.readOnlyRootFilesystem"), boolean("true"))
-	for i, folder := range s.Writable {
+	for i, folder := range s.writable() {
 		if mounted(s.container.Node.Get("volumeMounts"), folder) {
 			continue
 		}

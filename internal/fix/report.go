@@ -40,9 +40,11 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 		near, exact := f.Object.Root.Nearest(c.Path)
 		e := Edit{
 			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.safety), Why: strings.TrimSpace(p.control.Fix.Text),
-			File: p.object.file, Line: original(near.Line), Object: f.Object.Ref(), Container: f.Container, Path: c.Path,
+			File: p.object.file, Line: original(near.Line), Object: f.Object.Ref(), Container: f.Container, Path: c.Path, Effect: p.effect,
 		}
-		if exact {
+		if exact && p.control.Chapter == "secret" && near.Kind != inventory.Map {
+			e.Before = masked
+		} else if exact {
 			e.Before = brief(near)
 		}
 		switch c.Op {
@@ -59,11 +61,19 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 	for _, d := range p.documents {
 		out = append(out, Edit{
 			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.safety), Why: strings.TrimSpace(p.control.Fix.Text),
-			File: p.object.file, Line: original(f.Object.Root.Line), Object: f.Object.Ref(), After: "added " + d.name,
+			File: cmp.Or(d.file, p.object.file), Line: max(1, original(f.Object.Root.Line)), Object: f.Object.Ref(), Effect: p.effect, After: "added " + d.name,
 		})
+	}
+	for i := range out {
+		if len(p.lines) > 0 {
+			out[i].Line, out[i].Before, out[i].After = original(p.lines[0].line), "", p.lines[0].what
+		}
 	}
 	return out
 }
+
+// masked stands for a credential.
+const masked = "******"
 
 // brief is a value in JSON. Collections that may hold much, or a secret, are
 // not written out.

@@ -193,6 +193,20 @@ func (s *session) reject(proposals []*proposal, why string) {
 // try makes the edits, leaves out those the text does not allow, and judges
 // what comes out.
 func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
+	made, next, err := s.tryOnce(proposals)
+	for err == nil && len(made) > 0 {
+		whole := s.whole(made)
+		if len(whole) == len(made) {
+			break
+		}
+		made, next, err = s.tryOnce(whole)
+	}
+	return slices.DeleteFunc(made, func(p *proposal) bool { return p.lead != nil }), next, err
+}
+
+// tryOnce does that with what goes together not yet looked at.
+func (s *session) tryOnce(proposals []*proposal) ([]*proposal, state, error) {
+	proposals = withParts(proposals)
 	files := make(map[string][]*proposal)
 	for _, p := range proposals {
 		files[p.target] = append(files[p.target], p)
@@ -216,6 +230,9 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 	for i, name := range names {
 		for p, why := range done[i].refused {
 			s.reject([]*proposal{p}, why)
+		}
+		if s.clash(texts, &done[i]) {
+			continue
 		}
 		if len(done[i].made) > 0 && (len(done[i].more) > 0 || !bytes.Equal(done[i].text, s.state.texts[name])) {
 			texts[name] = done[i].text
@@ -277,17 +294,37 @@ func reason(err error) string {
 // applyAll makes all edits of a file, and says which can't be made.
 func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
 	var changes []edit.Change
-	var owner []*proposal
+	var owner [][]*proposal
+	var lines []*proposal
+	added := make(map[string]int)
 	for _, p := range proposals {
+		if len(p.lines) > 0 {
+			lines = append(lines, p)
+			continue
+		}
 		for _, c := range p.changes {
-			changes, owner = append(changes, c), append(owner, p)
+			// An item that two edits add is added once.
+			if plainPath(c.Path) != c.Path {
+				id := fmt.Sprint(c.Object, c.Path, string(c.Value.JSON()))
+				if at, known := added[id]; known {
+					owner[at] = append(owner[at], p)
+					continue
+				}
+				added[id] = len(changes)
+			}
+			changes, owner = append(changes, c), append(owner, []*proposal{p})
 		}
 	}
-	text, errs := edit.Apply(old, changes)
 	failed := make(map[*proposal]error)
+	if len(lines) > 0 {
+		return applyLines(old, lines, failed), failed
+	}
+	text, errs := edit.Apply(old, changes)
 	for i, err := range errs {
-		if err != nil && failed[owner[i]] == nil {
-			failed[owner[i]] = err
+		for _, p := range owner[i] {
+			if err != nil && failed[p] == nil {
+				failed[p] = err
+			}
 		}
 	}
 	return text, failed
@@ -296,10 +333,17 @@ func applyAll(old []byte, proposals []*proposal) ([]byte, map[*proposal]error) {
 // withDocuments adds the new objects to the text.
 func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]string) applied {
 	made := make([]*proposal, 0, len(proposals))
+	more := make(map[string][]byte)
 	for _, p := range proposals {
 		next, err := text, error(nil)
 		for _, d := range p.documents {
-			if next, err = edit.AppendDocument(next, d.text); err != nil {
+			switch {
+			case d.file == "":
+				next, err = edit.AppendDocument(next, d.text)
+			case more[d.file] != nil:
+				err = fmt.Errorf("another edit adds %s already", d.file)
+			}
+			if err != nil {
 				break
 			}
 		}
@@ -307,9 +351,28 @@ func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]str
 			refused[p] = err.Error()
 			continue
 		}
+		for _, d := range p.documents {
+			if d.file != "" {
+				more[d.file] = []byte(d.text)
+			}
+		}
 		text, made = next, append(made, p)
 	}
-	return applied{text: text, made: made, refused: refused}
+	return applied{text: text, more: more, made: made, refused: refused}
+}
+
+// clash tells whether files that are to be added are there by now, and refuses
+// the edits that add them.
+func (s *session) clash(texts map[string][]byte, done *applied) bool {
+	for name := range done.more {
+		if _, taken := texts[name]; taken {
+			s.reject(slices.DeleteFunc(slices.Clone(done.made), func(p *proposal) bool {
+				return !slices.ContainsFunc(p.documents, func(d document) bool { return d.file == name })
+			}), "another edit adds "+name+" already")
+			return true
+		}
+	}
+	return false
 }
 
 // tally counts what is wrong with an object by one control.
@@ -359,10 +422,14 @@ func (s *session) worse(trial []*proposal, next state) harm {
 	before, after := tallies(&s.state), tallies(&next)
 	expected := make(map[tallyKey]int)
 	gain := make(map[objectKey]finding.Severity)
-	for _, p := range trial {
-		expected[tallyKey{p.object, p.control.ID}] += p.clears
+	fresh := make(map[objectKey]bool)
+	for _, p := range withParts(trial) {
+		if p.lead == nil {
+			expected[tallyKey{p.object, p.control.ID}] += p.clears
+		}
 		gain[p.object] = max(gain[p.object], p.finding.Severity)
 	}
+	s.freshGain(trial, &next, gain, fresh)
 	balance := make(map[objectKey]int)
 	found := make(harm)
 	for k := range before {
@@ -383,8 +450,15 @@ func (s *session) worse(trial []*proposal, next state) harm {
 			found.add(k.object, fmt.Sprintf("the edit would make %s fail: %s", k.control, strings.TrimSuffix(now.message, ".")))
 		}
 	}
+	total := 0
+	for _, n := range balance {
+		total += n
+	}
 	for k := range gain {
-		if balance[k] > 0 && found[k] == "" {
+		if total > 0 && fresh[k] && found[k] == "" {
+			found.add(k, "the objects it adds would bring more findings than it answers")
+		}
+		if balance[k] > 0 && found[k] == "" && !fresh[k] {
 			found.add(k, "the edit would bring more findings than it answers")
 		}
 	}
@@ -408,7 +482,7 @@ func (s *session) lesser(id string, gain finding.Severity) bool {
 // evaluator takes less well than before.
 func (s *session) refused(trial []*proposal, next state, found harm) {
 	edited := make(map[objectKey]bool)
-	for _, p := range trial {
+	for _, p := range withParts(trial) {
 		edited[p.object] = true
 	}
 	old := make(map[objectKey]*inventory.Object)
@@ -449,7 +523,7 @@ func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
 // accept takes the edits over.
 func (s *session) accept(trial []*proposal, next state) {
 	lines := make(map[string]func(int32) int32)
-	for _, p := range trial {
+	for _, p := range withParts(trial) {
 		name := p.target
 		if p.root != "" {
 			s.patched[p.object] = append(s.patched[p.object], p.changes...)
@@ -458,6 +532,11 @@ func (s *session) accept(trial []*proposal, next state) {
 			lines[name] = backwards(s.Texts[name], s.state.texts[name])
 		}
 		s.result.Edits = append(s.result.Edits, s.edits(p, lines[name])...)
+		for _, step := range p.steps {
+			if !slices.Contains(s.result.Steps, step) {
+				s.result.Steps = append(s.result.Steps, step)
+			}
+		}
 	}
 	s.state = next
 	// What could not be done before may be possible now.
