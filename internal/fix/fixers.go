@@ -82,6 +82,10 @@ var fixers = map[string]fixer{
 	"dockerfile-credential":   dockerCredential,
 	"dockerfile-remote-login": dockerExpose,
 
+	// The network.
+	"service-node-port":        clusterIP,
+	"metadata-service-allowed": exceptMetadata,
+
 	// Rights.
 	"admission-policy-write":        rights,
 	"api-extension-write":           rights,
