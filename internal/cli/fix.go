@@ -194,6 +194,17 @@ func fixDiff(w io.Writer, res *run.Fixed, flags *fixFlags) error {
 	return err
 }
 
+// maskedAny tells whether there are asterisks in the diff.
+func maskedAny(res *run.Fixed) bool {
+	for name, text := range res.Texts {
+		old := res.Originals[name]
+		if fix.Unified(name, fix.Mask(old, res.Secrets), fix.Mask(text, res.Secrets)) != fix.Unified(name, old, text) {
+			return true
+		}
+	}
+	return false
+}
+
 // fixSummary says what was done and what is left.
 func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 	var b strings.Builder
@@ -204,6 +215,9 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 	fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
 	if res.Bolder > 0 {
 		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", plural(res.Bolder, "finding"))
+	}
+	if !flags.write && !flags.unmasked && maskedAny(res) {
+		b.WriteString("credentials are masked in the diff, so that patch can't apply it there: use --write, or --show-secrets\n")
 	}
 	if len(res.Steps) > 0 {
 		b.WriteString("to be done beside, before the result is applied:\n")

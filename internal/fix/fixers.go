@@ -29,7 +29,7 @@ var fixers = map[string]fixer{
 
 	// Pods and containers.
 	"seccomp-missing":                 onPod("seccompProfile", "type", text("RuntimeDefault")),
-	"run-as-non-root":                 onPod("runAsNonRoot", "", boolean("true")),
+	"run-as-non-root":                 nonRoot,
 	"run-as-root-user":                asUser,
 	"run-as-root-group":               asUser,
 	"user-without-group":              asUser,

@@ -10,26 +10,25 @@ import (
 // changing are the verbs that change something.
 var changing = []string{"create", "update", "patch", "delete", "deletecollection"}
 
-// watched says which rule sees what an audit policy must not drop, by the words
-// of the finding. Rules without verbs see all.
+// watched says which requests an audit policy must not drop, by the words of the
+// finding, with the resources that record them. Those in secret hold secrets, and
+// belong together; of those in changed only changes count.
 var watched = []struct {
-	what, group string
-	resources   []string
-	verbs       []string
+	what, group     string
+	resources       []string
+	secret, changed bool
 }{
-	{"Secrets", "", []string{"secrets"}, nil},
-	{"tokens", "", []string{"serviceaccounts/token"}, nil},
-	{"tokens under review", "authentication.k8s.io", []string{"tokenreviews"}, nil},
-	{"commands run in pods", "", []string{"pods/exec", "pods/attach"}, nil},
-	{"port forwarding", "", []string{"pods/portforward", "pods/proxy", "services/proxy"}, nil},
-	{"debug containers", "", []string{"pods/ephemeralcontainers"}, changing},
-	{"new pods", "", []string{"pods"}, changing},
-	{"pods in kube-system", "", []string{"pods"}, changing},
-	{"roles and bindings", "rbac.authorization.k8s.io", nil, changing},
-	{"admission webhooks", "admissionregistration.k8s.io", nil, changing},
-	{"scheduled jobs", "batch", nil, changing},
-	{"deletions", "apps", nil, changing},
-	{"certificate requests", "certificates.k8s.io", nil, changing},
+	{what: "Secrets", resources: []string{"secrets", "serviceaccounts/token"}, secret: true},
+	{what: "tokens", group: "authentication.k8s.io", resources: []string{"tokenreviews"}, secret: true},
+	{what: "commands run in pods", resources: []string{"pods/exec", "pods/attach"}},
+	{what: "port forwarding", resources: []string{"pods/portforward", "pods/proxy", "services/proxy"}},
+	{what: "debug containers", resources: []string{"pods/ephemeralcontainers"}, changed: true},
+	{what: "pods", resources: []string{"pods"}, changed: true},
+	{what: "roles and bindings", group: "rbac.authorization.k8s.io", changed: true},
+	{what: "admission webhooks", group: "admissionregistration.k8s.io", changed: true},
+	{what: "scheduled jobs", group: "batch", changed: true},
+	{what: "deletions", group: "apps", changed: true},
+	{what: "certificate requests", group: "certificates.k8s.io", changed: true},
 }
 
 // auditRules puts rules in front of a policy that record what the finding misses
@@ -38,44 +37,74 @@ func auditRules(s *site) ([]edit.Change, error) {
 	if s.object.Root.Get("rules").Len() == 0 {
 		return nil, nil
 	}
-	secret, other := new(inventory.Node), new(inventory.Node)
-	secret.Kind, other.Kind = inventory.List, inventory.List
-	seen := make(map[string]bool)
+	var secret, seen, changed groupList
+	said := s.finding.Message
 	for _, w := range watched {
-		if !strings.Contains(s.finding.Message, w.what) && !(strings.Contains(s.finding.Message, "Secrets") || strings.Contains(s.finding.Message, "tokens")) || len(w.verbs) > 0 && !strings.Contains(s.finding.Message, w.what) {
-			continue
-		}
-		item := dict(named("group", text(w.group)))
-		if len(w.resources) > 0 {
-			item.Items = append(item.Items, *named("resources", strs(w.resources)))
-		}
-		id := string(item.JSON())
-		if seen[id] {
-			continue
-		}
-		seen[id] = true
-		if len(w.verbs) == 0 {
-			secret.Items = append(secret.Items, *item)
-		} else {
-			other.Items = append(other.Items, *item)
+		switch {
+		case w.secret:
+			if strings.Contains(said, "Secrets") || strings.Contains(said, "tokens") {
+				secret.add(w.group, w.resources)
+			}
+		case !strings.Contains(said, w.what):
+		case w.changed:
+			changed.add(w.group, w.resources)
+		default:
+			seen.add(w.group, w.resources)
 		}
 	}
-	metadata := named("level", text("Metadata"))
+	level := named("level", text("Metadata"))
 	var out []edit.Change
 	add := func(rule *inventory.Node) {
 		out = append(out, edit.Change{Op: edit.Set, Path: "rules[" + edit.Prepend + "]", Value: rule})
 	}
-	if secret.Len() > 0 {
-		add(dict(metadata, named("resources", secret)))
+	if len(secret.items) > 0 {
+		add(dict(level, named("resources", secret.node())))
 	}
-	if other.Len() > 0 {
-		add(dict(metadata, named("verbs", strs(changing)), named("resources", other)))
+	if len(seen.items) > 0 {
+		add(dict(level, named("resources", seen.node())))
 	}
-	if strings.Contains(s.finding.Message, "anonymous callers") {
-		add(dict(metadata, named("userGroups", strs([]string{"system:unauthenticated"}))))
+	if len(changed.items) > 0 {
+		add(dict(level, named("verbs", strs(changing)), named("resources", changed.node())))
+	}
+	if strings.Contains(said, "anonymous callers") {
+		add(dict(level, named("userGroups", strs([]string{"system:unauthenticated"}))))
 	}
 	s.effect = "the log grows by a line for each such request; it says who did it and when, and holds no content of theirs"
 	return out, nil
+}
+
+// groupList are resources by API group, as audit rules have them.
+type groupList struct {
+	items []groupItem
+}
+
+type groupItem struct {
+	group     string
+	resources []string
+}
+
+// add puts resources into the item of their group. A group without resources is
+// meant as a whole.
+func (l *groupList) add(group string, resources []string) {
+	for i := range l.items {
+		if l.items[i].group == group && len(resources) > 0 {
+			l.items[i].resources = append(l.items[i].resources, resources...)
+			return
+		}
+	}
+	l.items = append(l.items, groupItem{group, resources})
+}
+
+func (l *groupList) node() *inventory.Node {
+	n := &inventory.Node{Kind: inventory.List}
+	for _, item := range l.items {
+		fields := []*inventory.Node{named("group", text(item.group))}
+		if len(item.resources) > 0 {
+			fields = append(fields, named("resources", strs(item.resources)))
+		}
+		n.Items = append(n.Items, *dict(fields...))
+	}
+	return n
 }
 
 // reachable moves rules in front of the one that matches everything, by moving

@@ -40,6 +40,11 @@ func asUser(s *site) ([]edit.Change, error) {
 	if user <= 0 {
 		return nil, errUser
 	}
+	if s.control.ID == "user-without-group" {
+		if declared, ok := s.declaredUser().Int(); ok && declared > 0 {
+			user = declared
+		}
+	}
 	s.effect = "the program runs as user or group " + strconv.FormatInt(user, 10) + ": the files it writes have to belong to it"
 	return s.set(s.finding.Path, integer(strconv.FormatInt(user, 10))), nil
 }

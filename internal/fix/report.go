@@ -64,6 +64,11 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 			File: cmp.Or(d.file, p.object.file), Line: max(1, original(f.Object.Root.Line)), Object: f.Object.Ref(), Effect: p.effect, After: "added " + d.name,
 		})
 	}
+	for i, d := range p.documents {
+		if d.file != "" {
+			out[len(p.changes)+i].Line = 1
+		}
+	}
 	for i := range out {
 		if len(p.lines) > 0 {
 			out[i].Line, out[i].Before, out[i].After = original(p.lines[0].line), "", p.lines[0].what
