@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -249,5 +250,55 @@ func dockerExpose(s *site) ([]edit.Change, error) {
 		e.what = e.text[0]
 	}
 	s.lines = []lineEdit{e}
+	return s.rewritten(path), nil
+}
+
+// baseDigest adds the digest of a base image where it is known.
+func baseDigest(s *site) ([]edit.Change, error) {
+	n := s.object.Root.At(s.finding.Path)
+	if n == nil {
+		return nil, nil
+	}
+	image := n.Str()
+	known := s.Digests[image]
+	line := s.lineOf(n.Line)
+	if known == "" || strings.Contains(image, "@") {
+		return nil, nil
+	}
+	if strings.Count(line, image) != 1 || strings.HasSuffix(strings.TrimSpace(line), "\\") {
+		return nil, errContinued
+	}
+	s.lines = []lineEdit{{line: n.Line, text: []string{strings.Replace(line, image, image+"@"+known, 1)}, what: "by digest"}}
+	return []edit.Change{{Op: edit.Set, Path: s.finding.Path, Value: text(image + "@" + known)}}, nil
+}
+
+var numericMode = regexp.MustCompile(`\bchmod\s+(?:-\S+\s+)*([0-7]{3,4})\s`)
+
+// openMode takes the right to write from everybody else.
+func openMode(s *site) ([]edit.Change, error) {
+	at := s.object.Root.At(s.finding.Path)
+	path, all := s.stage()
+	n := slices.IndexFunc(all, func(i instruction) bool { return at != nil && i.line == at.Line })
+	if n < 0 {
+		return nil, nil
+	}
+	if !s.simple(all[n]) {
+		return nil, errContinued
+	}
+	line := s.lineOf(all[n].line)
+	found := numericMode.FindAllStringSubmatchIndex(line+" ", -1)
+	if len(found) == 0 {
+		return nil, errors.New("the mode is given in words: leave out what gives others the right to write, or sets the user")
+	}
+	out := []byte(line)
+	for _, m := range found {
+		last := m[3] - 1
+		out[last] = '0' + (out[last]-'0')&^2
+		if m[3]-m[2] == 4 && out[m[2]] != '0' { //nolint:mnd // a mode with a digit for setuid
+			out[m[2]] = '0'
+		}
+	}
+	s.lines = []lineEdit{{line: all[n].line, text: []string{string(out)}, what: strings.TrimSpace(string(out))}}
+	s.effect = "a program that runs as another user than the owner of the files, or its group, can't write to them: give it a folder of its own"
 	return s.rewritten(path), nil
 }

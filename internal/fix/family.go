@@ -20,6 +20,8 @@ type extra struct {
 	also []change
 	// effect says in words what else the edit changes.
 	effect string
+	// hint is what helps if the edit is refused for harm.
+	hint string
 	// steps are commands or words for what is to be done beside the edit.
 	steps []string
 }

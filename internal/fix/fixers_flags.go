@@ -107,6 +107,9 @@ func files(names ...string) fixer {
 // mount brings a folder or file of the node into the container of a component,
 // unless what is needed of it is there already.
 func (s *site) mount(name, path, kind, needed string, readOnly *inventory.Node) []edit.Change {
+	if s.object.Kind == "ClusterConfiguration" {
+		return s.extraVolume(name, path, kind, needed, readOnly)
+	}
 	container := s.componentContainer()
 	if container == nil || covers(container.Node.Get("volumeMounts"), needed) {
 		return nil
@@ -122,11 +125,25 @@ func (s *site) mount(name, path, kind, needed string, readOnly *inventory.Node) 
 	if readOnly != nil {
 		fields = append(fields, named("readOnly", readOnly))
 	}
+	s.hint = "if that is right for this pod, as it is for those of kubeadm, waive it there and run fix again"
 	at := inventory.JoinPath(spec, container.Path()) + ".volumeMounts[" + edit.Append + "]"
 	return []edit.Change{
 		{Op: edit.Set, Path: at, Value: dict(fields...)},
 		{Op: edit.Set, Path: inventory.JoinPath(spec, "volumes") + "[" + edit.Append + "]", Value: dict(named("name", text(name)), named("hostPath", dict(named("path", text(path)), named("type", text(kind)))))},
 	}
+}
+
+// extraVolume does that in a file of kubeadm, which mounts its own certificates.
+func (s *site) extraVolume(name, path, kind, needed string, readOnly *inventory.Node) []edit.Change {
+	section, ok := sections[s.process()]
+	if !ok || strings.HasPrefix(needed, "/etc/kubernetes/pki/") || covers(s.object.Root.At(section+".extraVolumes"), needed) {
+		return nil
+	}
+	fields := []*inventory.Node{named("name", text(name)), named("hostPath", text(path)), named("mountPath", text(path)), named("pathType", text(kind))}
+	if readOnly != nil {
+		fields = append(fields, named("readOnly", readOnly))
+	}
+	return []edit.Change{adding(section+".extraVolumes", dict(fields...))}
 }
 
 // componentContainer is the container of the component a finding is about.
@@ -197,6 +214,16 @@ func onlyWith(name string, wanted ...string) fixer {
 				}
 			}
 			return strings.Join(out, ",")
+		})
+	}
+}
+
+// withoutItems takes items off a list flag.
+func withoutItems(name string, items ...string) fixer {
+	return func(s *site) ([]edit.Change, error) {
+		return s.flag(name, func(old string) string {
+			kept := slices.DeleteFunc(strings.Split(old, ","), func(item string) bool { return slices.Contains(items, strings.TrimSpace(item)) })
+			return strings.Join(kept, ",")
 		})
 	}
 }

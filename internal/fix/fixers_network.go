@@ -1,7 +1,6 @@
 package fix
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -74,31 +73,4 @@ func clusterIP(s *site) ([]edit.Change, error) {
 	}
 	s.effect = "the Service is no longer reached at the addresses of the nodes: lead to it with an Ingress or a Gateway if it is for the outside"
 	return out, nil
-}
-
-// metadataAddresses are those under which clouds hand out credentials.
-var metadataAddresses = []string{"169.254.0.0/16", "fd00:ec2::254/128"}
-
-// exceptMetadata takes the metadata service out of the addresses that a rule
-// allows.
-func exceptMetadata(s *site) ([]edit.Change, error) {
-	block := s.object.Root.At(s.finding.Path)
-	path := s.finding.Path
-	if strings.HasSuffix(path, ".cidr") || strings.HasSuffix(path, ".except") {
-		path = path[:strings.LastIndexByte(path, '.')]
-		block = s.object.Root.At(path)
-	}
-	if inner := block.Get("ipBlock"); inner != nil {
-		block, path = inner, path+".ipBlock"
-	}
-	cidr := block.Get("cidr").Str()
-	if cidr == "" {
-		return nil, errors.New("the rule allows all addresses by naming none: name those that are needed")
-	}
-	address := metadataAddresses[0]
-	if strings.Contains(cidr, ":") {
-		address = metadataAddresses[1]
-	}
-	s.effect = "pods that ask the metadata service of the cloud for credentials are refused: give them an identity of their own"
-	return []edit.Change{{Op: edit.Set, Path: path + ".except[" + edit.Append + "]", Value: text(address)}}, nil
 }

@@ -215,8 +215,8 @@ func namespaceLevel(s *site) ([]edit.Change, error) {
 	return s.set(inventory.Join("metadata.labels", enforce), text(level)), nil
 }
 
-// pinned is the control of images that are named by a tag.
-const pinned = "image-without-digest"
+// pinned are the controls of images that are named by a tag.
+var pinned = map[string]bool{"image-without-digest": true, "image-latest": true, "image-volume-without-digest": true, "dockerfile-base-unpinned": true}
 
 // digest adds the digest of the image where it is known. The tag stays, for
 // people to read.
@@ -230,4 +230,15 @@ func digest(s *site) ([]edit.Change, error) {
 		return nil, nil
 	}
 	return s.set(s.path("image"), text(image+"@"+known)), nil
+}
+
+// volumeDigest does that for an image that is mounted as a volume.
+func volumeDigest(s *site) ([]edit.Change, error) {
+	at := s.path("image.reference")
+	image := s.object.Root.At(at).Str()
+	known := s.Digests[image]
+	if known == "" || strings.Contains(image, "@") {
+		return nil, nil
+	}
+	return s.set(at, text(image+"@"+known)), nil
 }

@@ -30,6 +30,7 @@ var generators = map[string]generator{
 	"limit-range-missing":     limitRange,
 	"resource-quota-missing":  quota,
 	"default-service-account": ownAccount,
+	"policy-without-binding":  bindPolicy,
 }
 
 var errNamespace = errors.New("the Namespace is not among the files, so there is no place for a policy of it: name the folder with its manifest, too")

@@ -31,8 +31,8 @@ type proposal struct {
 	parts []*proposal
 	lead  *proposal
 	// effect says what else the edit changes, steps what is to be done beside.
-	effect string
-	steps  []string
+	effect, hint string
+	steps        []string
 	// clears is the number of findings of the control it answers.
 	clears int
 	phase  int
@@ -165,21 +165,21 @@ func (s *session) bold(c *control.Control) bool {
 // safety is that of the edits of a control. To name an image by a digest is left
 // to a person until the digest is known.
 func (s *session) safety(c *control.Control) control.Safety {
-	if c.ID == pinned && len(s.Digests) > 0 {
+	if pinned[c.ID] && len(s.Digests) > 0 {
 		return control.Review
 	}
 	return c.Fix.Safety
 }
 
-// has tells whether a control has edits at all.
-func has(c *control.Control) bool {
+// Has tells whether a control has edits at all.
+func Has(c *control.Control) bool {
 	return fixers[c.ID] != nil || generators[c.ID] != nil || len(c.Fix.Set)+len(c.Fix.Remove) > 0
 }
 
 // proposal is the edit for a finding, nil if there is none.
 func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	c := s.Controls[f.Control]
-	if !has(c) {
+	if !Has(c) {
 		return nil, nil
 	}
 	at := s.site(f, c)
@@ -201,7 +201,7 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	}
 	p := &proposal{
 		finding: f.Placed(), control: c, changes: changes, documents: documents, clears: 1, phase: phaseSettings, object: k, safety: s.safety(c), target: f.Object.Origin.File,
-		lines: at.lines, effect: at.effect, steps: at.steps,
+		lines: at.lines, effect: at.effect, steps: at.steps, hint: at.hint,
 	}
 	switch {
 	case c.Chapter == "phantom":

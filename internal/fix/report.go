@@ -131,7 +131,7 @@ func (s *session) report() {
 		case why != "":
 			at.Reason = why + s.answered(f)
 			r.Refused = append(r.Refused, at)
-		case has(c) && !s.bold(c) && s.known(f):
+		case Has(c) && !s.bold(c) && s.known(f):
 			r.Bolder++
 		default:
 			r.Manual = append(r.Manual, at)
@@ -153,5 +153,5 @@ func (s *session) why(f *finding.Finding, keys map[*inventory.Object]objectKey) 
 // known tells whether there would be an edit, were it asked for: without its
 // digest no image can be pinned.
 func (s *session) known(f *finding.Finding) bool {
-	return f.Control != pinned || f.Object != nil && s.Digests[f.Object.Root.At(f.Path).Str()] != ""
+	return !pinned[f.Control] || f.Object != nil && s.Digests[f.Object.Root.At(f.Path).Str()] != ""
 }

@@ -184,8 +184,12 @@ func (s *session) refresh(old []*proposal) []*proposal {
 
 func (s *session) reject(proposals []*proposal, why string) {
 	for _, p := range proposals {
+		said := why
+		if p.hint != "" && strings.HasPrefix(why, "the edit would make") {
+			said += "; " + p.hint
+		}
 		for _, key := range p.keys {
-			s.rejected[key] = why
+			s.rejected[key] = said
 		}
 	}
 }
