@@ -72,7 +72,7 @@ var fixers = map[string]fixer{
 	"pod-security-level-missing":      namespaceLevel,
 	"pod-security-level-too-loose":    namespaceLevel,
 	"ingress-snippet":                 dropAnnotations(func(key string) bool { return strings.HasSuffix(key, "-snippet") }),
-	"ingress-allows-http":             dropAnnotations(func(key string) bool { return key == "kubernetes.io/ingress.allow-http" }),
+	"ingress-allows-http":             plainHTTP,
 	"policy-fails-open":               setAt("spec.failurePolicy", text("Fail")),
 	"mesh-allows-plaintext":           setAt("spec.mtls.mode", text("STRICT")),
 	"kyverno-audits-only":             setAt("spec.validationFailureAction", text("Enforce")),
@@ -228,15 +228,27 @@ func (s *site) remove(path string) []edit.Change {
 
 func dropAnnotations(which func(key string) bool) fixer {
 	return func(s *site) ([]edit.Change, error) {
-		var out []edit.Change
-		for _, a := range s.object.Annotations().All() {
-			if which(a.Key) {
-				out = append(out, s.remove(inventory.Join("metadata.annotations", a.Key))...)
-			}
-		}
-		if len(out) > 0 && len(out) == s.object.Annotations().Len() {
-			out = s.remove("metadata.annotations")
-		}
-		return out, nil
+		return s.withoutAnnotations(func(a *inventory.Node) bool { return which(a.Key) })
 	}
+}
+
+// plainHTTP drops the annotations by which an Ingress serves plain HTTP.
+func plainHTTP(s *site) ([]edit.Change, error) {
+	s.effect = "who asks by plain HTTP is sent to HTTPS, or refused"
+	return s.withoutAnnotations(func(a *inventory.Node) bool {
+		return a.Key == "kubernetes.io/ingress.allow-http" || strings.HasSuffix(a.Key, "ssl-redirect") && a.Str() == "false"
+	})
+}
+
+func (s *site) withoutAnnotations(which func(a *inventory.Node) bool) ([]edit.Change, error) {
+	var out []edit.Change
+	for _, a := range s.object.Annotations().All() {
+		if which(a) {
+			out = append(out, s.remove(inventory.Join("metadata.annotations", a.Key))...)
+		}
+	}
+	if len(out) > 0 && len(out) == s.object.Annotations().Len() {
+		out = s.remove("metadata.annotations")
+	}
+	return out, nil
 }

@@ -432,6 +432,8 @@ func (s *session) worse(trial []*proposal, next state) harm {
 			expected[tallyKey{p.object, p.control.ID}] += p.clears
 		}
 		gain[p.object] = max(gain[p.object], p.finding.Severity)
+		// What a part brings is held against all that its family answers.
+		fresh[p.object] = fresh[p.object] || p.lead != nil
 	}
 	s.freshGain(trial, &next, gain, fresh)
 	balance := make(map[objectKey]int)
@@ -460,7 +462,7 @@ func (s *session) worse(trial []*proposal, next state) harm {
 	}
 	for k := range gain {
 		if total > 0 && fresh[k] && found[k] == "" {
-			found.add(k, "the objects it adds would bring more findings than it answers")
+			found.add(k, "the objects that go with it would bring more findings than it answers")
 		}
 		if balance[k] > 0 && found[k] == "" && !fresh[k] {
 			found.add(k, "the edit would bring more findings than it answers")
