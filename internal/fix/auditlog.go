@@ -34,11 +34,25 @@ type usedRight struct{ namespace, group, resource, url, verb string }
 
 // event is what is read of an event.
 type event struct {
-	Kind, APIVersion, Stage, Verb, RequestURI string
-	User                                      struct{ Username string }
-	ImpersonatedUser                          *struct{ Username string }
-	ObjectRef                                 *struct{ Resource, Subresource, Namespace, APIGroup string }
-	ResponseStatus                            *struct{ Code int }
+	Kind             string     `json:"kind"`
+	APIVersion       string     `json:"apiVersion"`
+	Verb             string     `json:"verb"`
+	RequestURI       string     `json:"requestURI"`
+	User             eventUser  `json:"user"`
+	ImpersonatedUser *eventUser `json:"impersonatedUser"`
+	ObjectRef        *struct {
+		Resource    string `json:"resource"`
+		Subresource string `json:"subresource"`
+		Namespace   string `json:"namespace"`
+		APIGroup    string `json:"apiGroup"`
+	} `json:"objectRef"`
+	ResponseStatus *struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+}
+
+type eventUser struct {
+	Username string `json:"username"`
 }
 
 var (
@@ -75,9 +89,10 @@ func ReadAuditLog(r io.Reader) (*Used, error) {
 
 func (u *Used) line(text []byte) error {
 	var e event
-	if json.Unmarshal(text, &e) != nil || e.Kind != "Event" || e.APIVersion != "audit.k8s.io/v1" {
+	broken := json.Unmarshal(text, &e)
+	if broken != nil || e.Kind != "Event" || e.APIVersion != "audit.k8s.io/v1" {
 		u.Skipped++
-		return nil
+		return nil //nolint:nilerr // a line that is no event is passed over
 	}
 	u.Events++
 	who := e.User.Username
@@ -146,37 +161,41 @@ func (u *Used) Over(known []Right) []Right {
 	for _, who := range slices.SortedFunc(maps.Keys(u.accounts), func(a, b account) int {
 		return strings.Compare(a.namespace+"/"+a.name, b.namespace+"/"+b.name)
 	}) {
-		byNamespace := make(map[string]map[[2]string][]string)
-		urls := make(map[string][]string)
-		for used := range u.accounts[who] {
-			if used.resource == "" {
-				if !slices.ContainsFunc(everyone, func(p string) bool { return used.url == p || strings.HasPrefix(used.url, p+"/") }) {
-					urls[used.url] = append(urls[used.url], used.verb)
-				}
-				continue
-			}
-			if byNamespace[used.namespace] == nil {
-				byNamespace[used.namespace] = make(map[[2]string][]string)
-			}
-			key := [2]string{used.group, used.resource}
-			byNamespace[used.namespace][key] = append(byNamespace[used.namespace][key], used.verb)
-		}
-		u.unnamespaced(byNamespace)
+		byNamespace, urls := u.of(who)
 		for _, namespace := range slices.Sorted(maps.Keys(byNamespace)) {
 			right := Right{AccountNamespace: who.namespace, Account: who.name, Namespace: namespace, Rules: rules(byNamespace[namespace])}
 			if namespace == "" {
 				right.Rules = append(right.Rules, urlRules(urls)...)
-				urls = nil
 			}
 			if len(right.Rules) > 0 {
 				out = append(out, right)
 			}
 		}
-		if len(urls) > 0 {
+		if len(urls) > 0 && byNamespace[""] == nil {
 			out = append(out, Right{AccountNamespace: who.namespace, Account: who.name, Rules: urlRules(urls)})
 		}
 	}
 	return out
+}
+
+// of is what an account used: verbs by resource in each namespace, and by path.
+func (u *Used) of(who account) (map[string]map[[2]string][]string, map[string][]string) {
+	byNamespace := make(map[string]map[[2]string][]string)
+	urls := make(map[string][]string)
+	for used := range u.accounts[who] {
+		switch {
+		case used.resource != "":
+			if byNamespace[used.namespace] == nil {
+				byNamespace[used.namespace] = make(map[[2]string][]string)
+			}
+			key := [2]string{used.group, used.resource}
+			byNamespace[used.namespace][key] = append(byNamespace[used.namespace][key], used.verb)
+		case !slices.ContainsFunc(everyone, func(p string) bool { return used.url == p || strings.HasPrefix(used.url, p+"/") }):
+			urls[used.url] = append(urls[used.url], used.verb)
+		}
+	}
+	u.unnamespaced(byNamespace)
+	return byNamespace, urls
 }
 
 // unnamespaced takes out what is granted everywhere anyway.

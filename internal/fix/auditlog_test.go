@@ -46,7 +46,8 @@ func TestAuditLogsSayWhatAccountsDo(t *testing.T) {
 			[]fix.Right{account("", fix.RightRule{APIGroups: []string{""}, Resources: []string{"nodes", "pods"}, Verbs: []string{"get"}})},
 		},
 		{
-			"paths that are no resources", []string{event(botName, "get", "", 200), strings.Replace(event(botName, "get", "", 200), "/metrics?x=1", "/api/v1", 1)},
+			"paths that are no resources",
+			[]string{event(botName, "get", "", 200), strings.Replace(event(botName, "get", "", 200), "/metrics?x=1", "/api/v1", 1)},
 			[]fix.Right{account("", fix.RightRule{NonResourceURLs: []string{"/metrics"}, Verbs: []string{"get"}})},
 		},
 		{"what was refused is not used", []string{event(botName, "get", ref("shop", "", "secrets", ""), 403)}, nil},

@@ -29,19 +29,7 @@ type lineEdit struct {
 // applyLines edits a file by its lines. Of edits that get into each other's way
 // the first is made.
 func applyLines(old []byte, proposals []*proposal, failed map[*proposal]error) []byte {
-	taken := make(map[int32]lineEdit)
-	for _, p := range proposals {
-		for _, e := range p.lines {
-			if other, known := taken[e.line]; known && !(other.keep == e.keep && slices.Equal(other.text, e.text)) {
-				failed[p] = edit.ErrConflict
-			}
-		}
-		for _, e := range p.lines {
-			if failed[p] == nil {
-				taken[e.line] = e
-			}
-		}
-	}
+	taken := byLine(proposals, failed)
 	eol := "\n"
 	if bytes.Contains(old, []byte("\r\n")) {
 		eol = "\r\n"
@@ -69,6 +57,24 @@ func applyLines(old []byte, proposals []*proposal, failed map[*proposal]error) [
 		put(e)
 	}
 	return out
+}
+
+// byLine are the edits by their line.
+func byLine(proposals []*proposal, failed map[*proposal]error) map[int32]lineEdit {
+	taken := make(map[int32]lineEdit)
+	for _, p := range proposals {
+		for _, e := range p.lines {
+			if other, known := taken[e.line]; known && (other.keep != e.keep || !slices.Equal(other.text, e.text)) {
+				failed[p] = edit.ErrConflict
+			}
+		}
+		for _, e := range p.lines {
+			if failed[p] == nil {
+				taken[e.line] = e
+			}
+		}
+	}
+	return taken
 }
 
 // instruction is one instruction of a Dockerfile on a line of its own.

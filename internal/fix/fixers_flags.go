@@ -261,7 +261,7 @@ func https(s *site) ([]edit.Change, error) {
 		return s.flag(name, func(old string) string {
 			urls := strings.Split(old, ",")
 			for i, url := range urls {
-				if !(name == "listen-client-urls" && strings.HasPrefix(url, "http://127.0.0.1")) {
+				if name != "listen-client-urls" || !strings.HasPrefix(url, "http://127.0.0.1") {
 					urls[i] = strings.Replace(url, "http://", "https://", 1)
 				}
 			}

@@ -27,29 +27,11 @@ func narrowHostPath(s *site) ([]edit.Change, error) {
 		return nil, fmt.Errorf("%s does not lie in %s, which is mounted: correct hostPaths in .redoubt.yaml", fact.Path, old)
 	}
 	out := s.set(s.base+".hostPath.path", text(fact.Path))
-	inside := strings.TrimPrefix(fact.Path, strings.TrimSuffix(old, "/"))
-	for i := range s.template.Containers {
-		c := &s.template.Containers[i]
-		for j, m := range c.Node.Get("volumeMounts").All() {
-			if m.Get("name").Str() != name {
-				continue
-			}
-			at := inventory.JoinIndex(inventory.JoinPath(s.template.SpecPath(), c.Path())+".volumeMounts", j)
-			if m.Get("subPath") != nil || m.Get("subPathExpr") != nil {
-				return nil, errors.New("the mount takes a part of the volume by subPath: narrow it by hand")
-			}
-			// The program finds the folder where it was.
-			if inside != "" {
-				out = append(out, s.set(at+".mountPath", text(strings.TrimSuffix(m.Get("mountPath").Str(), "/")+inside))...)
-			}
-			if !fact.Write {
-				out = append(out, s.set(at+".readOnly", boolean("true"))...)
-			}
-			if m.Get("mountPropagation").Str() == "Bidirectional" && !fact.Write {
-				out = append(out, s.remove(at+".mountPropagation")...)
-			}
-		}
+	more, err := s.narrowMounts(name, strings.TrimPrefix(fact.Path, strings.TrimSuffix(old, "/")), fact.Write)
+	if err != nil {
+		return nil, err
 	}
+	out = append(out, more...)
 	s.effect = fmt.Sprintf("of the node only %s is left to the program", fact.Path)
 	if !fact.Write {
 		s.effect += ", to read"
@@ -57,8 +39,37 @@ func narrowHostPath(s *site) ([]edit.Change, error) {
 	if fact.MoveTo == "" || fact.MoveTo == s.object.EffectiveNamespace() {
 		return out, nil
 	}
-	more, err := s.move(fact.MoveTo)
+	more, err = s.move(fact.MoveTo)
 	return append(out, more...), err
+}
+
+// narrowMounts has containers find the folder of a volume that is left where it
+// was, to read unless they write there.
+func (s *site) narrowMounts(volume, inside string, write bool) ([]edit.Change, error) { //nolint:revive // a property of the volume
+	var out []edit.Change
+	for i := range s.template.Containers {
+		c := &s.template.Containers[i]
+		for j, m := range c.Node.Get("volumeMounts").All() {
+			if m.Get("name").Str() != volume {
+				continue
+			}
+			if m.Get("subPath") != nil || m.Get("subPathExpr") != nil {
+				return nil, errors.New("the mount takes a part of the volume by subPath: narrow it by hand")
+			}
+			at := inventory.JoinIndex(inventory.JoinPath(s.template.SpecPath(), c.Path())+".volumeMounts", j)
+			if inside != "" {
+				out = append(out, s.set(at+".mountPath", text(strings.TrimSuffix(m.Get("mountPath").Str(), "/")+inside))...)
+			}
+			if write {
+				continue
+			}
+			out = append(out, s.set(at+".readOnly", boolean("true"))...)
+			if m.Get("mountPropagation").Str() == "Bidirectional" {
+				out = append(out, s.remove(at+".mountPropagation")...)
+			}
+		}
+	}
+	return out, nil
 }
 
 // move puts a workload into a namespace of its own that admits what it needs, so
@@ -76,7 +87,7 @@ func (s *site) move(to string) ([]edit.Change, error) {
 		s.documents = append(s.documents, document{name: "Namespace/" + to, text: agents(to), file: file, more: 4}) //nolint:mnd // the objects behind the namespace
 		s.effect += fmt.Sprintf(". Namespace %s is made for it, which admits privileged pods: keep everything else out of it", to)
 	}
-	s.effect += fmt.Sprintf(". It moves to namespace %s", to)
+	s.effect += ". It moves to namespace " + to
 	s.steps = append(s.steps, fmt.Sprintf("kubectl delete %s %s%s   # it is made anew in namespace %s", strings.ToLower(s.object.Kind), s.object.Name, inNamespace(s.object), to))
 	return s.set("metadata.namespace", text(to)), nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redoubt-k8s/redoubt/internal/edit"
@@ -395,7 +396,7 @@ func knownUser(s *site) ([]edit.Change, error) {
 	if s.User <= 0 {
 		return nil, errUser
 	}
-	number := integer(fmt.Sprint(s.User))
+	number := integer(strconv.FormatInt(s.User, 10))
 	s.effect = fmt.Sprintf("the program runs as user %d, not as the root of its image: try whether it can", s.User)
 	at := s.containerPath() + ".securityContext."
 	return append(s.set(at+"runAsUser", number), s.set(at+"runAsGroup", number)...), nil

@@ -3,6 +3,7 @@ package fix
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -192,16 +193,25 @@ func (s *site) heldBack(r *rule) error {
 			if len(known) == 0 {
 				return fmt.Errorf("a program that runs as %s may need it: say what it does, with --audit-log or under rights in .redoubt.yaml", subject)
 			}
-			for resource, verbs := range r.taken {
-				for _, verb := range verbs {
-					if usesRight(known, r.groups, resource, verb) {
-						return fmt.Errorf("%s uses it: %s %s is among the rights that are known of it", subject, verb, resource)
-					}
-				}
+			if used := r.used(known); used != "" {
+				return fmt.Errorf("%s uses it: %s is among the rights that are known of it", subject, used)
 			}
 		}
 	}
 	return nil
+}
+
+// used is one of the rights that are taken away and are known to be used, "" if
+// there is none.
+func (r *rule) used(known []Right) string {
+	for _, resource := range slices.Sorted(maps.Keys(r.taken)) {
+		for _, verb := range r.taken[resource] {
+			if usesRight(known, r.groups, resource, verb) {
+				return verb + " " + resource
+			}
+		}
+	}
+	return ""
 }
 
 // rightsOf is what is known of the rights that an account uses.

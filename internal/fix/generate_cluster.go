@@ -79,7 +79,7 @@ func (s *site) beside(file, name, text, path string) {
 // hasFlag tells whether the command line has a flag.
 func (s *site) hasFlag(name string) bool {
 	found := false
-	_, _ = s.flag(name, func(old string) string { //nolint:errcheck // nothing is edited
+	_, _ = s.flag(name, func(old string) string {
 		found = found || old != ""
 		return old
 	})

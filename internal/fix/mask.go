@@ -30,20 +30,11 @@ func (s *session) secrets() []string {
 		scalars(o.Root.Get("stringData"), keep)
 	}
 	for _, o := range s.state.inv.Kind("EncryptionConfiguration") {
-		for _, r := range o.Root.Get("resources").All() {
-			for _, p := range r.Get("providers").All() {
-				for _, how := range p.All() {
-					for _, key := range how.Get("keys").All() {
-						scalars(key.Get("secret"), keep)
-					}
-				}
-			}
-		}
+		keysBelow(o.Root, keep)
 	}
 	for i := range s.state.findings {
 		f := &s.state.findings[i]
-		c := s.Controls[f.Control]
-		if c == nil || f.Object == nil || f.Path == "" || f.Verdict != finding.Fail && f.Verdict != finding.Waived || c.Chapter != "secret" && c.ID != "dockerfile-credential" {
+		if !s.aboutCredential(f) {
 			continue
 		}
 		scalars(f.Object.Root.At(f.Path), func(text string) {
@@ -57,6 +48,22 @@ func (s *session) secrets() []string {
 	}
 	slices.SortFunc(out, func(a, b string) int { return cmp.Or(cmp.Compare(len(b), len(a)), strings.Compare(a, b)) })
 	return slices.Compact(out)
+}
+
+// aboutCredential tells whether a credential stands where a finding is.
+func (s *session) aboutCredential(f *finding.Finding) bool {
+	c := s.Controls[f.Control]
+	return c != nil && f.Object != nil && f.Path != "" && (f.Verdict == finding.Fail || f.Verdict == finding.Waived) && (c.Chapter == "secret" || c.ID == "dockerfile-credential")
+}
+
+// keysBelow calls visit with each field secret below a node.
+func keysBelow(n *inventory.Node, visit func(text string)) {
+	for _, item := range n.All() {
+		if item.Key == "secret" {
+			scalars(item, visit)
+		}
+		keysBelow(item, visit)
+	}
 }
 
 // scalars calls visit with the text of each string below a node. A node without

@@ -251,12 +251,23 @@ func (s *session) tryOnce(proposals []*proposal) ([]*proposal, state, error) {
 		return nil, s.state, nil
 	}
 	next, err := s.with(texts, made)
-	for _, dir := range slices.Sorted(maps.Keys(s.Roots)) {
-		if err == nil && slices.ContainsFunc(made, func(p *proposal) bool { return p.root == dir }) {
-			err = s.announced(dir, made, (&session{Options: s.Options, state: next}).own(dir))
-		}
+	if err == nil {
+		err = s.asAnnounced(made, next)
 	}
 	return made, next, err
+}
+
+// asAnnounced makes sure of the objects of all roots that a trial edits.
+func (s *session) asAnnounced(made []*proposal, next state) error {
+	for _, dir := range slices.Sorted(maps.Keys(s.Roots)) {
+		if !slices.ContainsFunc(made, func(p *proposal) bool { return p.root == dir }) {
+			continue
+		}
+		if err := s.announced(dir, made, (&session{Options: s.Options, state: next}).own(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // applied is a file after edits, and why some were not made.
@@ -456,18 +467,7 @@ func (s *session) worse(trial []*proposal, next state) harm {
 			found.add(k.object, fmt.Sprintf("the edit would make %s fail: %s", k.control, strings.TrimSuffix(now.message, ".")))
 		}
 	}
-	total := 0
-	for _, n := range balance {
-		total += n
-	}
-	for k := range gain {
-		if total > 0 && fresh[k] && found[k] == "" {
-			found.add(k, "the objects that go with it would bring more findings than it answers")
-		}
-		if balance[k] > 0 && found[k] == "" && !fresh[k] {
-			found.add(k, "the edit would bring more findings than it answers")
-		}
-	}
+	unbalanced(balance, gain, fresh, found)
 	for k, n := range expected {
 		if after[k].fail > max(0, before[k].fail-n) {
 			found.add(k.object, "the edit alone does not clear the finding")
@@ -475,6 +475,25 @@ func (s *session) worse(trial []*proposal, next state) harm {
 	}
 	s.refused(trial, next, found)
 	return found
+}
+
+// unbalanced finds the objects that would have more findings than before. What is
+// new, or edited for the sake of another object, may have some, if fewer are left
+// of all.
+func unbalanced(balance map[objectKey]int, gain map[objectKey]finding.Severity, fresh map[objectKey]bool, found harm) {
+	total := 0
+	for _, n := range balance {
+		total += n
+	}
+	for k := range gain {
+		switch {
+		case found[k] != "":
+		case fresh[k] && total > 0:
+			found.add(k, "the objects that go with it would bring more findings than it answers")
+		case !fresh[k] && balance[k] > 0:
+			found.add(k, "the edit would bring more findings than it answers")
+		}
+	}
 }
 
 // lesser tells whether a control may come to fail for an edit that answers a

@@ -118,7 +118,7 @@ func TestUnmaskedDiffsCanBeApplied(t *testing.T) {
 		t.Fatalf("patch: %v\n%s", err, out)
 	}
 	for name := range res.Texts {
-		rel, _ := filepath.Rel(written, filepath.FromSlash(name)) //nolint:errcheck // went well above
+		rel, _ := filepath.Rel(written, filepath.FromSlash(name))
 		if content(t, filepath.Join(written, rel)) != content(t, filepath.Join(patched, rel)) {
 			t.Errorf("%s differs", rel)
 		}
