@@ -10,6 +10,10 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/fix"
 )
 
+// known is what somebody said of the account that the tests of the catalogue
+// have.
+var known = fix.Facts{Rights: []fix.Right{{AccountNamespace: "shop", Account: "shop", Rules: []fix.RightRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get"}}}}}}
+
 const secretValue = "Tr0ub4dor-and-3"
 
 func role(rules string) string {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/redoubt-k8s/redoubt/internal/edit"
@@ -127,4 +128,88 @@ func (s *session) freshGain(trial []*proposal, next *state, gain map[objectKey]f
 			gain[k], fresh[k] = worst[k.file], true
 		}
 	}
+}
+
+// clash tells whether files that are to be added are there by now, and refuses
+// the edits that add them.
+func (s *session) clash(texts map[string][]byte, done *applied) bool {
+	for name := range done.more {
+		if _, taken := texts[name]; taken {
+			s.reject(slices.DeleteFunc(slices.Clone(done.made), func(p *proposal) bool {
+				return !slices.ContainsFunc(p.documents, func(d document) bool { return d.file == name })
+			}), "another edit adds "+name+" already")
+			return true
+		}
+	}
+	return false
+}
+
+// unbalanced finds the objects that would have more findings than before. What is
+// new, or edited for the sake of another object, may have some, if fewer are left
+// of all.
+func unbalanced(balance map[objectKey]int, gain map[objectKey]finding.Severity, fresh map[objectKey]bool, found harm) {
+	total := 0
+	for _, n := range balance {
+		total += n
+	}
+	for k := range gain {
+		switch {
+		case found[k] != "":
+		case fresh[k] && total > 0:
+			found.add(k, "the objects that go with it would bring more findings than it answers")
+		case !fresh[k] && balance[k] > 0:
+			found.add(k, "the edit would bring more findings than it answers")
+		}
+	}
+}
+
+// asAnnounced makes sure of the objects of all roots that a trial edits.
+func (s *session) asAnnounced(made []*proposal, next state) error {
+	for _, dir := range slices.Sorted(maps.Keys(s.Roots)) {
+		if !slices.ContainsFunc(made, func(p *proposal) bool { return p.root == dir }) {
+			continue
+		}
+		if err := s.announced(dir, made, (&session{Options: s.Options, state: next}).own(dir)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lesser tells whether a control may come to fail for an edit that answers a
+// finding of the given severity. What only looks hardened never may.
+func (s *session) lesser(id string, gain finding.Severity) bool {
+	c := s.Controls[id]
+	return c != nil && c.Chapter != "phantom" && c.SeverityLevel() < gain
+}
+
+// withDocuments adds the new objects to the text.
+func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]string) applied {
+	made := make([]*proposal, 0, len(proposals))
+	more := make(map[string][]byte)
+	for _, p := range proposals {
+		next, err := text, error(nil)
+		for _, d := range p.documents {
+			switch {
+			case d.file == "":
+				next, err = edit.AppendDocument(next, d.text)
+			case more[d.file] != nil:
+				err = fmt.Errorf("another edit adds %s already", d.file)
+			}
+			if err != nil {
+				break
+			}
+		}
+		if err != nil {
+			refused[p] = err.Error()
+			continue
+		}
+		for _, d := range p.documents {
+			if d.file != "" {
+				more[d.file] = []byte(d.text)
+			}
+		}
+		text, made = next, append(made, p)
+	}
+	return applied{text: text, more: more, made: made, refused: refused}
 }

@@ -46,10 +46,6 @@ func judge(t *testing.T) (fix.Judge, map[string]*control.Control) {
 	}, byID
 }
 
-// known is what somebody said of the account that the tests of the catalogue
-// have.
-var known = fix.Facts{Rights: []fix.Right{{AccountNamespace: "shop", Account: "shop", Rules: []fix.RightRule{{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"get"}}}}}}
-
 func load(t *testing.T, files map[string]string) *inventory.Inventory {
 	t.Helper()
 	inv := new(inventory.Inventory)
