@@ -21,6 +21,8 @@ type extra struct {
 	also []change
 	// effect says in words what else the edit changes.
 	effect string
+	// needed are keys of Secrets that are to be made.
+	needed []wantedSecret
 	// hint is what helps if the edit is refused for harm.
 	hint string
 	// steps are commands or words for what is to be done beside the edit.

@@ -203,6 +203,8 @@ type session struct {
 
 	// dockerfiles are the files that hold no YAML.
 	dockerfiles map[string]bool
+	// wanted are the Secrets that edits need.
+	wantedSecrets []wantedSecret
 	// checked are the roots that were built as they are, and what came of it;
 	// unsteady objects come out different each time.
 	checked  map[string]error

@@ -85,6 +85,7 @@ func (s *site) move(to string) ([]edit.Change, error) {
 	if !known {
 		file := pathpkg.Join(pathpkg.Dir(s.object.Origin.File), "namespace-"+to+".yaml")
 		s.documents = append(s.documents, document{name: "Namespace/" + to, text: agents(to), file: file, more: 4}) //nolint:mnd // the objects behind the namespace
+		s.steps = append(s.steps, "kubectl apply -f "+file+"   # before the workload that moves there")
 		s.effect += fmt.Sprintf(". Namespace %s is made for it, which admits privileged pods: keep everything else out of it", to)
 	}
 	s.effect += ". It moves to namespace " + to

@@ -29,20 +29,17 @@ func secretKey(name string) string {
 
 var notKey = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
-// makeSecret says how the Secret is made. The value is asked for, and stays out
-// of the history of the shell.
-func (s *site) makeSecret(key, held string) {
-	namespace := ""
-	if s.object.Namespace != "" {
-		namespace = " -n " + s.object.Namespace
-	}
+// makeSecret notes a key that the Secret needs, and where its value was.
+func (s *site) makeSecret(key, held string, file bool) { //nolint:revive // a property of the key
 	line := s.object.Root.Line
 	if near, _ := s.object.Root.Nearest(s.finding.Path); near != nil {
 		line = near.Line
 	}
-	s.steps = append(s.steps,
-		fmt.Sprintf("kubectl create secret generic %s%s --from-literal=%s=VALUE   # %s of %s:%d; a new one, since the old is known",
-			s.secretName(), namespace, key, held, s.object.Origin.File, line))
+	place := fmt.Sprintf("%s:%d", s.object.Origin.File, line)
+	if held != "" {
+		place = held + " in " + place
+	}
+	s.needed = append(s.needed, wantedSecret{s.secretName(), s.object.Namespace, key, file, place})
 }
 
 func secretRef(name, key string) *inventory.Node {
@@ -59,7 +56,7 @@ func fromSecret(s *site) ([]edit.Change, error) {
 	if head, ok := strings.CutSuffix(s.finding.Path, ".value"); ok {
 		name := s.object.Root.At(head).Get("name").Str()
 		key := secretKey(name)
-		s.makeSecret(key, name)
+		s.makeSecret(key, name, false)
 		s.effect = fmt.Sprintf("the pods need Secret %s with the key %s, or they don't start", s.secretName(), key)
 		return []edit.Change{
 			{Op: edit.Remove, Path: s.finding.Path},
@@ -77,7 +74,7 @@ func fromSecret(s *site) ([]edit.Change, error) {
 		}
 	}
 	key := secretKey(variable)
-	s.makeSecret(key, option)
+	s.makeSecret(key, option, false)
 	s.effect = fmt.Sprintf("the kubelet puts the value of Secret %s, key %s, into the option; the pods don't start without it. Who sees the processes of the container still sees it: a file is better, if the program can read one", s.secretName(), key)
 	return []edit.Change{
 		{Op: edit.Set, Path: s.finding.Path, Value: text(option + "=$(" + variable + ")")},
@@ -116,8 +113,7 @@ func fromMap(s *site) ([]edit.Change, error) {
 			s.also = append(s.also, change{o, changes})
 		}
 	}
-	s.steps = append(s.steps, fmt.Sprintf("kubectl create secret generic %s%s --from-file=%s=FILE   # FILE with the content of %s:%d and a new credential, since the old is known",
-		s.secretName(), inNamespace(s.object), key, s.object.Origin.File, s.object.Root.At(s.finding.Path).Line))
+	s.makeSecret(key, "", true)
 	s.effect = fmt.Sprintf("%s goes to Secret %s, and the pods that use it take it from there", key, s.secretName())
 	if users == 0 {
 		s.effect = fmt.Sprintf("%s goes to Secret %s; no pod of the input uses the map: who does elsewhere has to be changed", key, s.secretName())

@@ -37,11 +37,14 @@ func (s *session) secrets() []string {
 		if !s.aboutCredential(f) {
 			continue
 		}
-		scalars(f.Object.Root.At(f.Path), func(text string) {
-			if strings.HasPrefix(text, "-") || f.Object.Kind == dockerfileKind {
-				if _, value, ok := strings.Cut(text, "="); ok {
-					text = value
-				}
+		at := f.Object.Root.At(f.Path)
+		if f.Object.Kind == dockerfileKind {
+			keep(assigned(at.Get("text").Str()))
+			continue
+		}
+		scalars(at, func(text string) {
+			if _, value, ok := strings.Cut(text, "="); ok && strings.HasPrefix(text, "-") {
+				text = value
 			}
 			keep(text)
 		})
@@ -54,6 +57,20 @@ func (s *session) secrets() []string {
 func (s *session) aboutCredential(f *finding.Finding) bool {
 	c := s.Controls[f.Control]
 	return c != nil && f.Object != nil && f.Path != "" && (f.Verdict == finding.Fail || f.Verdict == finding.Waived) && (c.Chapter == "secret" || c.ID == "dockerfile-credential")
+}
+
+// assigned is what an instruction of a Dockerfile gives a variable.
+func assigned(instruction string) string {
+	fields := strings.Fields(instruction)
+	if len(fields) < 2 { //nolint:mnd // the instruction and what it is about
+		return ""
+	}
+	rest := strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(instruction), fields[0]))
+	_, value, ok := strings.Cut(rest, "=")
+	if !ok {
+		_, value, _ = strings.Cut(rest, " ")
+	}
+	return strings.Trim(strings.TrimSpace(value), `"'`)
 }
 
 // keysBelow calls visit with each field secret below a node.

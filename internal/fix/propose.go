@@ -33,6 +33,7 @@ type proposal struct {
 	// effect says what else the edit changes, steps what is to be done beside.
 	effect, hint string
 	steps        []string
+	secrets      []wantedSecret
 	// clears is the number of findings of the control it answers.
 	clears int
 	phase  int
@@ -201,7 +202,7 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	}
 	p := &proposal{
 		finding: f.Placed(), control: c, changes: changes, documents: documents, clears: 1, phase: phaseSettings, object: k, safety: s.safety(c), target: f.Object.Origin.File,
-		lines: at.lines, effect: at.effect, steps: at.steps, hint: at.hint,
+		lines: at.lines, effect: at.effect, steps: at.steps, hint: at.hint, secrets: at.needed,
 	}
 	switch {
 	case c.Chapter == "phantom":

@@ -111,6 +111,7 @@ func (s *session) report() {
 			r.Texts[name] = text
 		}
 	}
+	r.Steps = append(s.secretSteps(), r.Steps...)
 	slices.SortStableFunc(r.Edits, func(a, b Edit) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Control, b.Control))
 	})

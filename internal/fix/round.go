@@ -473,11 +473,7 @@ func (s *session) accept(trial []*proposal, next state) {
 			lines[name] = backwards(s.Texts[name], s.state.texts[name])
 		}
 		s.result.Edits = append(s.result.Edits, s.edits(p, lines[name])...)
-		for _, step := range p.steps {
-			if !slices.Contains(s.result.Steps, step) {
-				s.result.Steps = append(s.result.Steps, step)
-			}
-		}
+		s.note(p)
 	}
 	s.state = next
 	// What could not be done before may be possible now.
