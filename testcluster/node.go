@@ -35,6 +35,8 @@ type NodeAccess struct {
 	Name string `json:"name"`
 	// IP is its address; the kubelet serves on port 10250.
 	IP string `json:"ip"`
+	// Host is this computer as the node and its pods see it.
+	Host string `json:"host"`
 	// NetworkNamespace is the one that the node lives in, as ip netns names it.
 	NetworkNamespace string `json:"networkNamespace"`
 	// KubeletConfig and KubeletConfigDir hold the configuration of the kubelet.
@@ -45,6 +47,9 @@ type NodeAccess struct {
 	// Containerd is the socket of the container runtime, Ctr a client for it.
 	Containerd string `json:"containerd"`
 	Ctr        string `json:"ctr"`
+	// Registries is the folder of containerd's registry configuration. What is put
+	// there as NAME/hosts.toml counts from the next pull; _default means all names.
+	Registries string `json:"registries"`
 	// Image is the image that pods can use.
 	Image string `json:"image"`
 }
@@ -62,10 +67,10 @@ func (c *Cluster) node() *NodeAccess {
 		return nil
 	}
 	return &NodeAccess{
-		Name: nodeName, IP: machine.NodeIP, NetworkNamespace: machine.Namespace,
+		Name: nodeName, IP: machine.NodeIP, Host: machine.HostIP, NetworkNamespace: machine.Namespace,
 		KubeletConfig: c.file("node", "kubelet.json"), KubeletConfigDir: c.file("node", "kubelet.conf.d"),
 		KubeletRoot: filepath.Join(machine.Base, "kubelet"),
-		Containerd:  machine.Socket, Ctr: c.paths["ctr"], Image: Image,
+		Containerd:  machine.Socket, Ctr: c.paths["ctr"], Registries: c.file("node", "registries"), Image: Image,
 	}
 }
 
@@ -260,6 +265,9 @@ SystemdCgroup = false
 
 [plugins.'io.containerd.cri.v1.images']
 snapshotter = ` + quote(machine.Snapshotter()) + `
+
+[plugins.'io.containerd.cri.v1.images'.registry]
+config_path = ` + quote(c.file("node", "registries")) + `
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = ` + quote(Image) + `

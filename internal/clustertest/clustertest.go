@@ -5,6 +5,8 @@ package clustertest
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,14 +60,40 @@ type Cluster struct {
 	Kubeconfig string `json:"kubeconfig"`
 	// AuditLog is the audit log; empty without an audit policy.
 	AuditLog string `json:"auditLog"`
+	// Node is the node; nil if the cluster was started without one.
+	Node *Node `json:"node"`
 
 	mu     sync.Mutex
 	input  io.Writer
 	output *json.Decoder
 }
 
-// startTimeout bounds a start of programs that are built.
-const startTimeout = 2 * time.Minute
+// A Node is the real node of a cluster, with its own kubelet.
+type Node struct {
+	// Name is that of the Node object, IP the address of the kubelet.
+	Name string `json:"name"`
+	IP   string `json:"ip"`
+	// Host is this computer as the node and its pods see it.
+	Host string `json:"host"`
+	// KubeletConfig is the file the kubelet was started with, KubeletRoot the
+	// folder where it keeps what pods mount.
+	KubeletConfig string `json:"kubeletConfig"`
+	KubeletRoot   string `json:"kubeletRoot"`
+	// Containerd is the socket of the container runtime.
+	Containerd string `json:"containerd"`
+	// Registries is the folder in which the container runtime looks, before each
+	// pull, for NAME/hosts.toml; _default stands for all registries.
+	Registries string `json:"registries"`
+	// Image is an image that is there.
+	Image string `json:"image"`
+}
+
+// How long a start of programs that are built may take. A node may have to wait
+// until another process of this computer has no more use for it.
+const (
+	startTimeout = 2 * time.Minute
+	nodeTimeout  = 8 * time.Minute
+)
 
 // Start runs a cluster until the test ends. It skips the test when -short is
 // set or when the programs of the cluster are not built.
@@ -100,11 +129,18 @@ func Start(tb testing.TB, o Options) *Cluster {
 		cancel()
 	})
 	c := &Cluster{input: input, output: json.NewDecoder(bufio.NewReader(output))}
-	timer := time.AfterFunc(startTimeout, cancel)
+	wait := startTimeout
+	if o.Node {
+		wait = nodeTimeout
+	}
+	timer := time.AfterFunc(wait, cancel)
 	err = c.exchange(o, c)
 	timer.Stop()
+	if o.Node && said.lacksNode() {
+		tb.Skip("no node can run here: " + strings.TrimSpace(said.String()))
+	}
 	if said.builds() {
-		tb.Skip("the control plane is not built: run go run ./cmd/testcluster build in testcluster (some 9 minutes, once)")
+		tb.Skip("the control plane or the node is not built: run go run ./cmd/testcluster build in testcluster (some 9 minutes, once; with --node 3 more)")
 	}
 	if err != nil {
 		tb.Fatalf("the cluster does not start: %v\n%s", err, said)
@@ -181,7 +217,9 @@ var program = sync.OnceValues(func() (string, error) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build testcluster: %w\n%s", err, out)
 	}
-	path := filepath.Join(dir, "testcluster")
+	// Another checkout on this computer has another driver.
+	sum := sha256.Sum256([]byte(module))
+	path := filepath.Join(dir, "testcluster-"+hex.EncodeToString(sum[:6]))
 	if err := os.Rename(filepath.Join(part, "driver"), path); err != nil {
 		return "", fmt.Errorf("keep testcluster: %w", err)
 	}
@@ -228,6 +266,14 @@ func (s *stderr) Write(p []byte) (int, error) {
 }
 
 func (s *stderr) builds() bool { return strings.Contains(s.String(), "testcluster: building ") }
+
+// lacksNode tells whether this computer can't run a node at all.
+func (s *stderr) lacksNode() bool {
+	said := s.String()
+	return slices.ContainsFunc([]string{"a node needs ", "runc needs ", "runs pods already"}, func(why string) bool {
+		return strings.Contains(said, why)
+	})
+}
 
 // String is all that was said.
 func (s *stderr) String() string {

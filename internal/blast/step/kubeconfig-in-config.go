@@ -49,14 +49,18 @@ func kubeconfigKey(o *inventory.Object) string {
 	for _, field := range []string{"data", "stringData"} {
 		for _, n := range o.Root.Get(field).All() {
 			name := strings.ToLower(n.Key)
-			plain := (o.Kind == "ConfigMap" || field == "stringData") && strings.Contains(n.Text, "kind: Config") && strings.Contains(n.Text, "users:")
-			if plain && holdsCredential(n.Text) || o.Kind == "Secret" && field == "data" && (strings.Contains(name, "kubeconfig") || name == "admin.conf") {
+			text := bare.Replace(n.Text)
+			plain := (o.Kind == "ConfigMap" || field == "stringData") && strings.Contains(text, "kind:Config") && strings.Contains(text, "users:")
+			if plain && holdsCredential(text) || o.Kind == "Secret" && field == "data" && (strings.Contains(name, "kubeconfig") || name == "admin.conf") {
 				return inventory.Join(field, n.Key)
 			}
 		}
 	}
 	return ""
 }
+
+// bare makes the keys and values of JSON and of YAML look alike.
+var bare = strings.NewReplacer(`"`, "", "'", "", " ", "")
 
 func holdsCredential(text string) bool {
 	return strings.Contains(text, "token:") || strings.Contains(text, "client-key-data:") || strings.Contains(text, "password:")

@@ -38,7 +38,8 @@ func Up(ctx context.Context) error {
 		return err
 	}
 	for _, dir := range []string{Base, Run} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		// Others may pass: root of a pod with users of its own is another user here.
+		if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // see above
 			return fmt.Errorf("make folder of node: %w", err)
 		}
 	}
@@ -95,9 +96,10 @@ func Down(ctx context.Context) error {
 }
 
 // fixed lists the folders that kubelet, containerd and the network plugins use
-// whatever their configuration says.
+// whatever their configuration says, and the one for logs that a test may want at
+// its usual place.
 func fixed() []string {
-	return []string{"/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers"}
+	return []string{"/run/containerd", "/var/lib/cni", "/var/lib/kubelet", "/var/log/containers", "/var/log/pods"}
 }
 
 // borrow notes which of the fixed folders are not there yet: these are ours to
