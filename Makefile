@@ -24,11 +24,12 @@ demo: build ## scan the example shop, then its hardened twin
 
 .PHONY: demo-fix
 demo-fix: build ## scan, fix and scan again a copy of the example shop
-	@dir=$$(mktemp -d) && cp -r examples/shop $$dir/shop && \
-	$(BIN) scan $$dir/shop --fail-on never | tail -5 && \
-	$(BIN) fix $$dir/shop --safety review | head -60; echo '[...]'; \
-	$(BIN) fix $$dir/shop --safety review --write && \
-	$(BIN) scan $$dir/shop --fail-on never | tail -5; rm -r $$dir
+	@dir=$$(mktemp -d) && trap 'rm -r $$dir' EXIT && cp -r examples/shop $$dir/shop && cp $(BIN) $$dir/redoubt && cd $$dir && \
+	echo '$$ redoubt scan shop --severity high' && ./redoubt scan shop --severity high --fail-on never && \
+	echo && echo '$$ redoubt fix shop --safety review' && ./redoubt fix shop --safety review && \
+	echo && echo '$$ redoubt fix shop --safety review --write' && ./redoubt fix shop --safety review --write >/dev/null 2>&1 && \
+	echo && echo '$$ redoubt scan shop --severity high --fail-on high' && ./redoubt scan shop --severity high --fail-on high && \
+	echo && echo '$$ redoubt fix shop --safety review   # once more: nothing is left to do' && ./redoubt fix shop --safety review 2>/dev/null | wc -l
 
 .PHONY: cluster-up
 cluster-up: build ## start a real control plane with examples/shop in it (first build: 10 minutes)

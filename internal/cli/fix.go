@@ -26,6 +26,7 @@ type fixFlags struct {
 	fileSize         string
 	write, explained bool
 	interactive      bool
+	unmasked         bool
 }
 
 func fixCommand(streams Streams) *cobra.Command {
@@ -64,6 +65,8 @@ review. Only safe ones are offered unless --safety review is given.`,
 	f.Int64Var(&opts.User, "run-as-user", 0, "number of the user that containers shall run as where the manifest says root")
 	f.StringSliceVar(&opts.Writable, "writable", nil, "folder that gets an empty volume where the root file system becomes read-only, such as /tmp")
 	f.StringVar(&opts.IngressNamespace, "ingress-namespace", "", "namespace of the ingress controller, for the policies that are added")
+	f.StringVar(&opts.AuditLog, "audit-log", "", "audit log of the API server (JSON lines): roles are narrowed to what accounts did")
+	f.BoolVar(&flags.unmasked, "show-secrets", false, "leave credentials in the diff as they are, so that it can be applied")
 	f.StringSliceVarP(&opts.Helm.ValueFiles, "values", "f", nil, "values file for the charts, may be repeated")
 	f.StringArrayVar(&opts.Helm.Set, "set", nil, "value for the charts: key=value, may be repeated")
 	f.StringArrayVar(&opts.Helm.SetString, "set-string", nil, "like --set, always a string")
@@ -119,7 +122,7 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 		return fixJSON(streams.Out, res)
 	}
 	if !flags.write && (res.From == "" || flags.folder == "") {
-		if err := fixDiff(streams.Out, res); err != nil {
+		if err := fixDiff(streams.Out, res, flags); err != nil {
 			return err
 		}
 	}
@@ -183,6 +186,8 @@ type fixReport struct {
 	Manual  []fix.Refusal `json:"manual"`
 	// Patches are for what charts render and no value sets.
 	Patches []fix.Patch `json:"patches"`
+	// Steps are what is to be done beside the edits.
+	Steps []string `json:"steps"`
 	// Review is the number of findings with an edit that needs a review and was
 	// not asked for.
 	Review int `json:"review"`
@@ -196,27 +201,36 @@ func fixJSON(w io.Writer, res *run.Fixed) error {
 	enc.SetIndent("", "  ")
 	return enc.Encode(fixReport{
 		Schema: "redoubt.fix/v1", Edits: append([]fix.Edit{}, res.Edits...), Refused: append([]fix.Refusal{}, res.Refused...),
-		Manual: append([]fix.Refusal{}, res.Manual...), Patches: append([]fix.Patch{}, res.Patches...), Review: res.Bolder, Before: res.Before, After: res.After,
+		Manual: append([]fix.Refusal{}, res.Manual...), Patches: append([]fix.Patch{}, res.Patches...), Steps: append([]string{}, res.Steps...), Review: res.Bolder, Before: res.Before, After: res.After,
 	})
 }
 
 // fixDiff writes for each file what is changed and why, and then the diff.
 // Programs that apply diffs read past the former.
-func fixDiff(w io.Writer, res *run.Fixed) error {
+func fixDiff(w io.Writer, res *run.Fixed, flags *fixFlags) error {
 	var b strings.Builder
+	secrets := res.Secrets
+	if flags.unmasked {
+		secrets = nil
+	}
 	of := make(map[string][]*fix.Edit)
 	for i := range res.Edits {
 		of[res.Edits[i].File] = append(of[res.Edits[i].File], &res.Edits[i])
 	}
 	for _, name := range slices.Sorted(maps.Keys(res.Texts)) {
+		said := make(map[string]bool)
 		for _, e := range of[name] {
 			what := e.Path
 			if what == "" {
 				what = e.After
 			}
 			fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
+			if e.Effect != "" && !said[e.Effect] {
+				said[e.Effect] = true
+				fmt.Fprintf(&b, "#   %s\n", e.Effect)
+			}
 		}
-		b.WriteString(fix.Unified(name, res.Originals[name], res.Texts[name]))
+		b.WriteString(fix.Unified(name, fix.Mask(res.Originals[name], secrets), fix.Mask(res.Texts[name], secrets)))
 	}
 	for i := range res.Patches {
 		if p := &res.Patches[i]; p.Chart == "" {
@@ -226,6 +240,17 @@ func fixDiff(w io.Writer, res *run.Fixed) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// maskedAny tells whether there are asterisks in the diff.
+func maskedAny(res *run.Fixed) bool {
+	for name, text := range res.Texts {
+		old := res.Originals[name]
+		if fix.Unified(name, fix.Mask(old, res.Secrets), fix.Mask(text, res.Secrets)) != fix.Unified(name, old, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // fixSummary says what was done and what is left.
@@ -245,6 +270,15 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 	}
 	if res.Bolder > 0 {
 		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", plural(res.Bolder, "finding"))
+	}
+	if !flags.write && !flags.unmasked && maskedAny(res) {
+		b.WriteString("credentials are masked in the diff, so that patch can't apply it there: use --write, or --show-secrets\n")
+	}
+	if len(res.Steps) > 0 {
+		b.WriteString("to be done beside, before the result is applied:\n")
+		for _, step := range res.Steps {
+			b.WriteString(shifted(step))
+		}
 	}
 	if n := len(res.Refused); n > 0 {
 		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))

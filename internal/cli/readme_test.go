@@ -14,7 +14,18 @@ import (
 // for lines that are left out.
 func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 	t.Chdir("../..")
-	text, err := os.ReadFile("README.md")
+	shows(t, "README.md", 3)
+}
+
+// TestTheDocsOfFixShowWhatTheProgramPrints does that for the page of fix.
+func TestTheDocsOfFixShowWhatTheProgramPrints(t *testing.T) {
+	t.Chdir("../..")
+	shows(t, "docs/fix.md", 1)
+}
+
+func shows(t *testing.T, page string, least int) {
+	t.Helper()
+	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +38,13 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 		}
 		inside, behind, closed := strings.Cut(after, "```")
 		if !closed {
-			t.Fatal("a transcript in README.md does not end")
+			t.Fatalf("a transcript in %s does not end", page)
 		}
 		block.WriteString(inside)
 		rest, found = behind, true
 	}
 	if !found {
-		t.Fatal("README.md has no transcript")
+		t.Fatalf("%s has no transcript", page)
 	}
 	var output []string
 	commands := 0
@@ -56,7 +67,7 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 			t.Fatalf("the program does not print %q there", line)
 		}
 	}
-	if commands < 3 {
-		t.Errorf("the transcript has %d commands", commands)
+	if commands < least {
+		t.Errorf("the transcript of %s has %d commands", page, commands)
 	}
 }

@@ -232,3 +232,7 @@ func fromKubeadm(o *inventory.Object) []*Process {
 	}
 	return out
 }
+
+// Default is the value kubeadm gives a flag of a component by itself, "" for
+// none.
+func Default(component, flag string) string { return kubeadmDefaults[component][flag] }

@@ -39,6 +39,10 @@ const (
 // list, as in providers[-].
 const Append = "-"
 
+// Prepend is the segment of a path that stands for a new item before the first
+// of a list that has some, as in rules[+].
+const Prepend = "+"
+
 // Place is where a value starts, 1-based, in lines and characters.
 type Place struct{ Line, Column int32 }
 

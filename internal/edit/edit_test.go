@@ -55,6 +55,18 @@ var edits = []struct {
 		want:    "a: 1\nb:\n  c: false  # why\n  d: x\n",
 	},
 	{
+		name:    "a new item goes in front of a list, and a comment stays with the item it is about",
+		text:    "a:\n  # first\n  - x: 1\n  - x: 2\n",
+		changes: []edit.Change{set("a[+]", dict("y", str("z"))), set("a[0].x", str("q"))},
+		want:    "a:\n  - \"y\": z\n  # first\n  - x: q\n  - x: 2\n",
+	},
+	{
+		name:    "a new item in front of an empty list is its only one",
+		text:    "a: []\n",
+		changes: []edit.Change{set("a[+]", dict("b", str("z")))},
+		want:    "a: [{b: z}]\n",
+	},
+	{
 		name:    "a missing chain of maps is made with the indentation of the file",
 		text:    "a: 1\nb:\n    c: true\nd: 2\n",
 		changes: []edit.Change{set("b.e.f", boolean(false)), set("b.e.g.h", list("ALL"))},

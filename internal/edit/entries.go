@@ -42,6 +42,9 @@ func (p *planner) span(c *collection, i int) (span, error) {
 
 // blockEntries removes and adds entries of a block collection.
 func (p *planner) blockEntries(c *collection) error {
+	if err := p.blockFirst(c); err != nil {
+		return err
+	}
 	if !slices.Contains(c.gone, true) && len(c.added) == 0 {
 		return nil
 	}
@@ -72,18 +75,38 @@ func (p *planner) blockEntries(c *collection) error {
 	if !p.blankOrComment(at.end, p.lineEnd(at.end)) {
 		return ErrLayout
 	}
-	p.insertAfter(at.end, p.entries(c))
+	p.insertAfter(at.end, p.entries(c, c.added))
 	return nil
 }
 
-// entries are the lines of the new entries.
-func (p *planner) entries(c *collection) []string {
+// blockFirst writes new items right below the key of their list, so that a
+// comment above the first item stays with that.
+func (p *planner) blockFirst(c *collection) error {
+	if len(c.first) == 0 {
+		return nil
+	}
+	if c.key == nil || !slices.Contains(c.gone, false) {
+		return ErrLayout
+	}
+	at, err := p.colon(c.key)
+	if err != nil {
+		return err
+	}
+	if !p.blankOrComment(at, p.lineEnd(at)) {
+		return ErrLayout
+	}
+	p.insertAfter(at, p.entries(c, c.first))
+	return nil
+}
+
+// entries are the lines of new entries.
+func (p *planner) entries(c *collection, added []content) []string {
 	var lines []string
-	for i := range c.added {
+	for i := range added {
 		if c.value.Kind == yaml.SequenceNode {
-			lines = append(lines, p.item(&c.added[i], c.indent)...)
+			lines = append(lines, p.item(&added[i], c.indent)...)
 		} else {
-			lines = append(lines, p.entry(&c.added[i], c.indent)...)
+			lines = append(lines, p.entry(&added[i], c.indent)...)
 		}
 	}
 	return lines
@@ -107,7 +130,7 @@ func (p *planner) emptied(c *collection) error {
 		if !p.blankOrComment(at, p.lineEnd(at)) {
 			return ErrLayout
 		}
-		p.insertAfter(at, p.entries(c))
+		p.insertAfter(at, p.entries(c, c.added))
 		return nil
 	}
 	empty := " {}"
@@ -150,6 +173,9 @@ func (p *planner) removeBlock(c *collection, i int) error {
 
 // flowEntries removes and adds entries of a collection in braces or brackets.
 func (p *planner) flowEntries(c *collection) error {
+	if len(c.first) > 0 {
+		return ErrLayout
+	}
 	if !slices.Contains(c.gone, true) && len(c.added) == 0 {
 		return nil
 	}

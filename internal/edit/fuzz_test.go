@@ -2,6 +2,7 @@ package edit_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/redoubt-k8s/redoubt/internal/edit"
@@ -28,7 +29,7 @@ func FuzzApply(f *testing.F) {
 			}
 			return
 		}
-		if c.Op != edit.Set || bytes.Contains([]byte(path), []byte(edit.Append)) {
+		if c.Op != edit.Set || strings.ContainsAny(path, edit.Append+edit.Prepend) {
 			return
 		}
 		again, errs := edit.Apply(got, []edit.Change{c})

@@ -79,7 +79,7 @@ func (w *want) build() (content, error) {
 		if err != nil {
 			return c, err
 		}
-		if item.key == Append {
+		if item.key == Append || item.key == Prepend {
 			c.kind, item.key = inventory.List, ""
 		} else if _, err := strconv.Atoi(item.key); err == nil {
 			return c, ErrNoField
@@ -97,6 +97,8 @@ type collection struct {
 	entries []entry
 	gone    []bool
 	added   []content
+	// first are new items before those that are there.
+	first []content
 	// wants has the changes to each entry, nil for none.
 	wants []*want
 }
@@ -134,14 +136,18 @@ func (p *planner) sequence(e entry, w *want) {
 	}
 	c.gone, c.wants = make([]bool, len(c.entries)), make([]*want, len(c.entries))
 	for _, child := range w.children {
-		if child.key == Append {
+		if child.key == Append || child.key == Prepend {
 			item, err := child.build()
 			if err != nil {
 				p.refuse(child, err)
 				return
 			}
 			item.key = ""
-			c.added = append(c.added, item)
+			if child.key == Prepend && len(c.entries) > 0 {
+				c.first = append(c.first, item)
+			} else {
+				c.added = append(c.added, item)
+			}
 			continue
 		}
 		i, err := strconv.Atoi(child.key)

@@ -16,6 +16,9 @@ type tree struct {
 	value  string
 	anchor string
 	items  []*tree
+	// first are new items before the others, left out until the end so that
+	// positions stay valid.
+	first []*tree
 }
 
 func treeOf(n *yaml.Node) *tree {
@@ -161,21 +164,14 @@ func (t *tree) put(segments []string, value *tree) error {
 	for n, s := range segments {
 		i := t.find(s)
 		if i < 0 {
-			if t.kind == yaml.ScalarNode && t.tag == "!!null" {
-				t.kind, t.tag = yaml.MappingNode, "!!map"
+			if s == Prepend && n == len(segments)-1 && t.kind == yaml.SequenceNode && len(t.items) > 0 {
+				t.first = append(t.first, value)
+				return nil
 			}
-			if s == Append && t.kind == yaml.MappingNode && len(t.items) == 0 {
-				t.kind, t.tag = yaml.SequenceNode, "!!seq"
+			var err error
+			if i, err = t.add(s); err != nil {
+				return err
 			}
-			if t.kind != yaml.MappingNode && s != Append {
-				return ErrNoField
-			}
-			item := &tree{kind: yaml.ScalarNode, tag: "!!null"}
-			if t.kind == yaml.MappingNode {
-				item.key = s
-			}
-			t.items = append(t.items, item)
-			i = len(t.items) - 1
 		}
 		if n == len(segments)-1 {
 			value.key = t.items[i].key
@@ -185,6 +181,26 @@ func (t *tree) put(segments []string, value *tree) error {
 		t = t.items[i]
 	}
 	return ErrNoField
+}
+
+// add makes an empty field or item and returns its position.
+func (t *tree) add(segment string) (int, error) {
+	if t.kind == yaml.ScalarNode && t.tag == "!!null" {
+		t.kind, t.tag = yaml.MappingNode, "!!map"
+	}
+	added := segment == Append || segment == Prepend
+	if added && t.kind == yaml.MappingNode && len(t.items) == 0 {
+		t.kind, t.tag = yaml.SequenceNode, "!!seq"
+	}
+	if t.kind != yaml.MappingNode && !added {
+		return 0, ErrNoField
+	}
+	item := &tree{kind: yaml.ScalarNode, tag: "!!null"}
+	if t.kind == yaml.MappingNode {
+		item.key = segment
+	}
+	t.items = append(t.items, item)
+	return len(t.items) - 1, nil
 }
 
 func treeOfContent(c content) *tree {
@@ -233,5 +249,6 @@ func (ts *trees) prune(t *tree) {
 			kept = append(kept, item)
 		}
 	}
-	t.items = kept
+	t.items = append(t.first, kept...) //nolint:gocritic // in front of the others
+	t.first = nil
 }

@@ -77,7 +77,7 @@ func (c *content) scalar() bool { return c.raw == nil && len(c.items) == 0 }
 // is a child of its own.
 func (w *want) child(key string) *want {
 	for _, c := range w.children {
-		if c.key == key && key != Append {
+		if c.key == key && key != Append && key != Prepend {
 			return c
 		}
 	}

@@ -57,16 +57,27 @@ func (s *session) question(p *proposal) Question {
 		return q
 	}
 	var alone applied
-	if p.root == "" {
-		alone = apply(s.state.texts[name], []*proposal{p}, edit.Apply)
-	} else {
+	show := func(file string, text []byte) {
+		q.Diff += Unified(file, Mask(s.state.texts[file], s.result.Secrets), Mask(text, s.result.Secrets))
+	}
+	if p.root != "" {
 		alone = s.applyRoot(name, []*proposal{p})
+	} else {
+		targets := make(map[string][]*proposal)
+		for _, part := range withParts([]*proposal{p}) {
+			targets[part.target] = append(targets[part.target], part)
+		}
+		alone = apply(s.state.texts[name], targets[name], edit.Apply)
+		delete(targets, name)
+		for _, file := range slices.Sorted(maps.Keys(targets)) {
+			show(file, apply(s.state.texts[file], targets[file], edit.Apply).text)
+		}
 	}
 	if len(alone.made) > 0 {
-		q.Diff = Unified(name, s.state.texts[name], alone.text)
+		show(name, alone.text)
 	}
 	for _, file := range slices.Sorted(maps.Keys(alone.more)) {
-		q.Diff += Unified(file, s.state.texts[file], alone.more[file])
+		show(file, alone.more[file])
 	}
 	return q
 }

@@ -6,6 +6,7 @@
 package fix
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"runtime"
@@ -55,6 +56,14 @@ type Options struct {
 	IngressNamespace string
 	// Digests are those of images, by their names in manifests.
 	Digests map[string]string
+	// Facts are what only a person knows of the workloads.
+	Facts Facts
+	// Exists tells whether there is a file of a name, so that none is added
+	// over it; nil stands for no.
+	Exists func(name string) bool
+	// Dockerfile reads a file that holds no YAML, as the scan does; nil means
+	// that there are none.
+	Dockerfile func(text []byte, origin *inventory.Origin, limits decode.Limits) (decode.Result, error)
 	// Ask decides on each proven edit, if set: those it returns false for are
 	// not made. An error ends the run.
 	Ask func(Question) (bool, error)
@@ -74,6 +83,9 @@ type Edit struct {
 	Object    string `json:"object"`
 	Container string `json:"container,omitempty"`
 	Path      string `json:"path"`
+	// Effect says what else the edit changes, and what that takes, if there is
+	// more to say of it than Why does.
+	Effect string `json:"effect,omitempty"`
 	// Before and After are the values of the field in JSON, empty for none.
 	Before string `json:"before"`
 	After  string `json:"after"`
@@ -100,6 +112,12 @@ type Result struct {
 	Manual []Refusal
 	// Patches are what is left to do in charts, for a post-renderer.
 	Patches []Patch
+	// Steps are what is to be done beside the edits, such as Secrets that are to
+	// be made. They hold no secret.
+	Steps []string
+	// Secrets are the credentials that the findings are about, for those who
+	// show texts: they are to be masked there.
+	Secrets []string
 	// Bolder is the number of findings with an edit that needs a review, which
 	// was not asked for.
 	Bolder int
@@ -127,6 +145,7 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 		return nil, err
 	}
 	s.result.Before = s.open()
+	s.result.Secrets = s.secrets()
 	s.goLive()
 	if err := s.rounds(); err != nil {
 		return nil, err
@@ -144,8 +163,13 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 }
 
 func newSession(inv *inventory.Inventory, opts Options) *session {
+	dockerfiles := make(map[string]bool)
+	for _, o := range inv.Kind(dockerfileKind) {
+		dockerfiles[o.Origin.File] = true
+	}
 	return &session{
-		Options: opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
+		dockerfiles: dockerfiles,
+		Options:     opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
 		agreed: make(map[string]bool), declined: make(map[string]bool), unsteady: make(map[objectKey]bool),
 		patches: make(map[string]string), patchNames: make(map[objectKey]string), patched: make(map[objectKey][]edit.Change),
 		checked: make(map[string]error), values: make(map[string]*valueAt), slow: make(map[string]bool), result: &Result{Texts: make(map[string][]byte)},
@@ -187,6 +211,10 @@ type session struct {
 	judged int
 	result *Result
 
+	// dockerfiles are the files that hold no YAML.
+	dockerfiles map[string]bool
+	// wanted are the Secrets that edits need.
+	wantedSecrets []wantedSecret
 	// checked are the roots that were built as they are, and what came of it;
 	// unsteady objects come out different each time.
 	checked  map[string]error
@@ -253,7 +281,15 @@ type decoded struct {
 }
 
 func (s *session) decode(name string, text []byte) decoded {
-	res, documents, err := decode.Documents(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
+	origin := &inventory.Origin{Kind: inventory.FromManifest, File: name}
+	if s.Dockerfile != nil && s.dockerfiles[name] {
+		res, err := s.Dockerfile(text, origin, s.Limits)
+		if len(res.Objects) > 0 {
+			err = nil
+		}
+		return decoded{objects: res.Objects, err: err}
+	}
+	res, documents, err := decode.Documents(text, origin, s.Limits)
 	if len(res.Objects) > 0 {
 		err = nil
 	}
@@ -312,7 +348,9 @@ func (s *session) touched(texts map[string][]byte, own map[string][]*inventory.O
 func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error) {
 	added := make(map[string]int)
 	for _, p := range trial {
-		added[p.object.file] += len(p.documents)
+		for _, d := range p.documents {
+			added[cmp.Or(d.file, p.object.file)] += 1 + d.more
+		}
 	}
 	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
 		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,

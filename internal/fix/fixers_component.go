@@ -89,6 +89,9 @@ func flag(name, value string) fixer {
 // flag gives a flag the value that change makes of the one it has. A flag that
 // comes to have none is removed.
 func (s *site) flag(name string, change func(old string) string) ([]edit.Change, error) {
+	if s.object.Kind == "ClusterConfiguration" {
+		return s.extraArgument(name, change)
+	}
 	lists, err := s.arguments()
 	if err != nil {
 		return nil, err

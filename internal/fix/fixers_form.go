@@ -28,6 +28,11 @@ func misspelt(s *site) ([]edit.Change, error) {
 		return nil, nil
 	}
 	segments := inventory.SplitPath(f.Suggestion)
+	if s.object.Kind == "NetworkPolicy" && f.Suggestion == "spec.policyTypes" {
+		if err := s.keepClosed(f.Path); err != nil {
+			return nil, err
+		}
+	}
 	return []edit.Change{{Op: edit.Rename, Path: f.Path, To: segments[len(segments)-1]}}, nil
 }
 

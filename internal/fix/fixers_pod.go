@@ -31,12 +31,22 @@ func onPod(field, below string, value *inventory.Node) fixer {
 	}
 }
 
-// asUser sets the number of a user that the person has named.
+var errUser = errors.New("the number of the user is not known: look it up in the image, and name it with --run-as-user or as user in .redoubt.yaml")
+
+// asUser sets the number of a user that the person has named: for the image, or
+// for all.
 func asUser(s *site) ([]edit.Change, error) {
-	if s.User <= 0 {
-		return nil, errors.New("the number of the user is not known: look it up in the image and name it with --run-as-user")
+	user := s.user()
+	if user <= 0 {
+		return nil, errUser
 	}
-	return s.set(s.finding.Path, integer(strconv.FormatInt(s.User, 10))), nil
+	if s.control.ID == "user-without-group" {
+		if declared, ok := s.declaredUser().Int(); ok && declared > 0 {
+			user = declared
+		}
+	}
+	s.effect = "the program runs as user or group " + strconv.FormatInt(user, 10) + ": the files it writes have to belong to it"
+	return s.set(s.finding.Path, integer(strconv.FormatInt(user, 10))), nil
 }
 
 // readOnlyRoot makes the root read-only, with an empty volume at the folders
@@ -46,7 +56,7 @@ func readOnlyRoot(s *site) ([]edit.Change, error) {
 		return nil, nil
 	}
 	out := s.set(s.path("securityContext.readOnlyRootFilesystem"), boolean("true"))
-	for i, folder := range s.Writable {
+	for i, folder := range s.writable() {
 		if mounted(s.container.Node.Get("volumeMounts"), folder) {
 			continue
 		}
@@ -190,8 +200,8 @@ func namespaceLevel(s *site) ([]edit.Change, error) {
 	return s.set(inventory.Join("metadata.labels", enforce), text(level)), nil
 }
 
-// pinned is the control of images that are named by a tag.
-const pinned = "image-without-digest"
+// pinned are the controls of images that are named by a tag.
+var pinned = map[string]bool{"image-without-digest": true, "image-latest": true, "image-volume-without-digest": true, "dockerfile-base-unpinned": true}
 
 // digest adds the digest of the image where it is known. The tag stays, for
 // people to read.
@@ -205,4 +215,15 @@ func digest(s *site) ([]edit.Change, error) {
 		return nil, nil
 	}
 	return s.set(s.path("image"), text(image+"@"+known)), nil
+}
+
+// volumeDigest does that for an image that is mounted as a volume.
+func volumeDigest(s *site) ([]edit.Change, error) {
+	at := s.path("image.reference")
+	image := s.object.Root.At(at).Str()
+	known := s.Digests[image]
+	if known == "" || strings.Contains(image, "@") {
+		return nil, nil
+	}
+	return s.set(at, text(image+"@"+known)), nil
 }

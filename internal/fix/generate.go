@@ -15,8 +15,13 @@ import (
 // the object they belong to.
 type generator func(s *site) ([]document, error)
 
-// document is an object that is to be added.
-type document struct{ name, text string }
+// document is an object that is to be added: behind those of the file, or in a
+// new one.
+type document struct {
+	name, text, file string
+	// more are the objects behind the first.
+	more int
+}
 
 // generators are the findings that new objects answer, by control.
 var generators = map[string]generator{
@@ -25,6 +30,7 @@ var generators = map[string]generator{
 	"limit-range-missing":     limitRange,
 	"resource-quota-missing":  quota,
 	"default-service-account": ownAccount,
+	"policy-without-binding":  bindPolicy,
 }
 
 var errNamespace = errors.New("the Namespace is not among the files, so there is no place for a policy of it: name the folder with its manifest, too")
@@ -66,10 +72,16 @@ func denyEgress(s *site) ([]document, error) {
 	}
 	return s.fresh([]document{
 		s.policy("default-deny-egress", "  podSelector: {}\n  policyTypes: [Egress]\n"),
-		s.policy("allow-dns", "  podSelector: {}\n  policyTypes: [Egress]\n  egress:\n    - to:\n        - namespaceSelector:\n            matchLabels: {kubernetes.io/metadata.name: kube-system}\n          podSelector:\n            matchLabels: {k8s-app: kube-dns}\n      ports:\n        - {protocol: UDP, port: 53}\n        - {protocol: TCP, port: 53}\n"),
-		s.policy("allow-within-namespace", "  podSelector: {}\n  policyTypes: [Egress]\n  egress:\n    - to:\n        - podSelector: {}\n"),
+		s.policy("allow-dns", dnsPolicy),
+		s.policy("allow-within-namespace", withinPolicy),
 	})
 }
+
+// What pods that must not reach anything still need: names, and each other.
+const (
+	dnsPolicy    = "  podSelector: {}\n  policyTypes: [Egress]\n  egress:\n    - to:\n        - namespaceSelector:\n            matchLabels: {kubernetes.io/metadata.name: kube-system}\n          podSelector:\n            matchLabels: {k8s-app: kube-dns}\n      ports:\n        - {protocol: UDP, port: 53}\n        - {protocol: TCP, port: 53}\n"
+	withinPolicy = "  podSelector: {}\n  policyTypes: [Egress]\n  egress:\n    - to:\n        - podSelector: {}\n"
+)
 
 // limitRange gives containers that say nothing the values that the fixes of
 // missing requests and limits start from.
@@ -77,12 +89,16 @@ func limitRange(s *site) ([]document, error) {
 	if s.object.Kind != "Namespace" {
 		return nil, errNamespace
 	}
-	text := fmt.Sprintf("apiVersion: v1\nkind: LimitRange\nmetadata:\n  name: defaults\n  namespace: %s\nspec:\n  limits:\n    - type: Container\n      defaultRequest: {cpu: %s, memory: %s}\n      default: {cpu: %s, memory: %s}\n", scalar(s.object.Name), cpuRequest, memoryRequest, cpuLimit, memoryLimit)
-	return []document{{"LimitRange/defaults", text}}, nil
+	text := "apiVersion: v1\nkind: LimitRange\nmetadata:\n  name: defaults\n  namespace: " + scalar(s.object.Name) + "\nspec:\n" + limits()
+	return []document{{name: "LimitRange/defaults", text: text}}, nil
+}
+
+func limits() string {
+	return fmt.Sprintf("  limits:\n    - type: Container\n      defaultRequest: {cpu: %s, memory: %s}\n      default: {cpu: %s, memory: %s}\n", cpuRequest, memoryRequest, cpuLimit, memoryLimit)
 }
 
 func (s *site) policy(name, spec string) document {
-	return document{"NetworkPolicy/" + name, fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n%s", scalar(name), scalar(s.object.Name), spec)}
+	return document{name: "NetworkPolicy/" + name, text: fmt.Sprintf("apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: %s\n  namespace: %s\nspec:\n%s", scalar(name), scalar(s.object.Name), spec)}
 }
 
 // fresh refuses names that are taken.
@@ -104,17 +120,23 @@ func (s *site) selected(selector map[string]string) bool {
 			continue
 		}
 		for _, t := range o.PodTemplates() {
-			has := t.Meta.Get("labels").StringMap()
-			matches := true
-			for key, value := range selector {
-				matches = matches && has[key] == value
-			}
-			if matches {
+			if labelled(t, selector) {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// labelled tells whether the pods of a template have labels.
+func labelled(t *inventory.PodTemplate, want map[string]string) bool {
+	has := t.Meta.Get("labels").StringMap()
+	for key, value := range want {
+		if has[key] != value {
+			return false
+		}
+	}
+	return true
 }
 
 // exposed are the Services of the namespace that an Ingress or a route leads to.

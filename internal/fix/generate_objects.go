@@ -65,8 +65,8 @@ func ownAccount(s *site) ([]document, error) {
 		namespace = "  namespace: " + scalar(s.object.Namespace) + "\n"
 	}
 	return []document{{
-		"ServiceAccount/" + name,
-		"apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: " + scalar(name) + "\n" + namespace + "automountServiceAccountToken: false\n",
+		name: "ServiceAccount/" + name,
+		text: "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: " + scalar(name) + "\n" + namespace + "automountServiceAccountToken: false\n",
 	}}, nil
 }
 
@@ -102,7 +102,7 @@ func quota(s *site) ([]document, error) {
 		}
 	}
 	text := "apiVersion: v1\nkind: ResourceQuota\nmetadata:\n  name: quota\n  namespace: " + scalar(s.object.Name) + "\nspec:\n  hard:\n" + hard.String()
-	return []document{{"ResourceQuota/quota", text}}, nil
+	return []document{{name: "ResourceQuota/quota", text: text}}, nil
 }
 
 var quotaKeys = []string{"requests.cpu", "requests.memory", "limits.cpu", "limits.memory"}

@@ -24,6 +24,16 @@ type proposal struct {
 	changes []edit.Change
 	// documents are objects to be added to the file.
 	documents []document
+	// lines are edits of a file that is no YAML.
+	lines []lineEdit
+	// parts are edits of other objects without which this one is not made; of
+	// each of them, lead is this one.
+	parts []*proposal
+	lead  *proposal
+	// effect says what else the edit changes, steps what is to be done beside.
+	effect, hint string
+	steps        []string
+	secrets      []wantedSecret
 	// clears is the number of findings of the control it answers.
 	clears int
 	phase  int
@@ -58,6 +68,7 @@ type site struct {
 	container *inventory.Container
 	// base is the path of what the control judged.
 	base string
+	extra
 }
 
 // A fixer works out the edit for a finding where the control's own file can't
@@ -99,7 +110,7 @@ func (s *session) propose() []*proposal {
 		if p == nil {
 			continue
 		}
-		id := fmt.Sprint(f.Control, k, describeChanges(p.changes), p.documents)
+		id := fmt.Sprint(f.Control, k, describeChanges(p.changes), p.documents, p.lines)
 		if known, ok := merged[id]; ok {
 			known.clears++
 			known.keys = append(known.keys, key)
@@ -155,21 +166,21 @@ func (s *session) bold(c *control.Control) bool {
 // safety is that of the edits of a control. To name an image by a digest is left
 // to a person until the digest is known.
 func (s *session) safety(c *control.Control) control.Safety {
-	if c.ID == pinned && len(s.Digests) > 0 {
+	if pinned[c.ID] && len(s.Digests) > 0 {
 		return control.Review
 	}
 	return c.Fix.Safety
 }
 
-// has tells whether a control has edits at all.
-func has(c *control.Control) bool {
+// Has tells whether a control has edits at all.
+func Has(c *control.Control) bool {
 	return fixers[c.ID] != nil || generators[c.ID] != nil || len(c.Fix.Set)+len(c.Fix.Remove) > 0
 }
 
 // proposal is the edit for a finding, nil if there is none.
 func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	c := s.Controls[f.Control]
-	if !has(c) {
+	if !Has(c) {
 		return nil, nil
 	}
 	at := s.site(f, c)
@@ -185,10 +196,14 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	if fixers[c.ID] != nil && err == nil || generators[c.ID] == nil {
 		changes, err = at.changes()
 	}
+	documents = append(documents, at.documents...)
 	if err != nil || len(changes)+len(documents) == 0 {
 		return nil, err
 	}
-	p := &proposal{finding: f.Placed(), control: c, changes: changes, documents: documents, clears: 1, phase: phaseSettings, object: k, safety: s.safety(c), target: f.Object.Origin.File}
+	p := &proposal{
+		finding: f.Placed(), control: c, changes: changes, documents: documents, clears: 1, phase: phaseSettings, object: k, safety: s.safety(c), target: f.Object.Origin.File,
+		lines: at.lines, effect: at.effect, steps: at.steps, hint: at.hint, secrets: at.needed,
+	}
 	switch {
 	case c.Chapter == "phantom":
 		p.phase = phaseForm
@@ -197,15 +212,16 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	}
 	if kind := f.Object.Origin.Kind; kind == inventory.FromHelm || kind == inventory.FromKustomize || s.live && isLive(f.Object) {
 		p.target = ""
+		if len(at.also) > 0 || len(p.lines) > 0 {
+			return nil, errFamily
+		}
 		return s.through(p, f.Object)
 	}
 	if err := s.editable(f.Object); err != nil {
 		return nil, err
 	}
-	for i := range changes {
-		changes[i].Object = edit.Place{Line: f.Object.Root.Line, Column: f.Object.Root.Column}
-	}
-	return p, nil
+	p.place(f.Object)
+	return p, s.family(p, at.also)
 }
 
 // editable tells why an object can't be edited where it stands.

@@ -44,9 +44,11 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 		near, exact := f.Object.Root.Nearest(c.Path)
 		e := Edit{
 			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.safety), Why: strings.TrimSpace(p.control.Fix.Text),
-			File: p.object.file, Line: original(near.Line), Object: f.Object.Ref(), Container: f.Container, Path: c.Path,
+			File: p.object.file, Line: original(near.Line), Object: f.Object.Ref(), Container: f.Container, Path: c.Path, Effect: p.effect,
 		}
-		if exact {
+		if exact && p.control.Chapter == "secret" && near.Kind != inventory.Map {
+			e.Before = masked
+		} else if exact {
 			e.Before = brief(near)
 		}
 		switch c.Op {
@@ -63,11 +65,24 @@ func (p *proposal) edits(original func(int32) int32) []Edit {
 	for _, d := range p.documents {
 		out = append(out, Edit{
 			Control: p.control.ID, Severity: f.Severity.String(), Safety: string(p.safety), Why: strings.TrimSpace(p.control.Fix.Text),
-			File: p.object.file, Line: original(f.Object.Root.Line), Object: f.Object.Ref(), After: "added " + d.name,
+			File: cmp.Or(d.file, p.object.file), Line: max(1, original(f.Object.Root.Line)), Object: f.Object.Ref(), Effect: p.effect, After: "added " + d.name,
 		})
+	}
+	for i, d := range p.documents {
+		if d.file != "" {
+			out[len(p.changes)+i].Line = 1
+		}
+	}
+	for i := range out {
+		if len(p.lines) > 0 {
+			out[i].Line, out[i].Before, out[i].After = original(p.lines[0].line), "", p.lines[0].what
+		}
 	}
 	return out
 }
+
+// masked stands for a credential.
+const masked = "******"
 
 // brief is a value in JSON. Collections that may hold much, or a secret, are
 // not written out.
@@ -100,6 +115,7 @@ func (s *session) report() {
 			r.Texts[name] = text
 		}
 	}
+	r.Steps = append(s.secretSteps(), r.Steps...)
 	slices.SortStableFunc(r.Edits, func(a, b Edit) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Control, b.Control))
 	})
@@ -120,7 +136,7 @@ func (s *session) report() {
 		case why != "":
 			at.Reason = why + s.answered(f)
 			r.Refused = append(r.Refused, at)
-		case has(c) && !s.bold(c) && s.known(f):
+		case Has(c) && !s.bold(c) && s.known(f):
 			r.Bolder++
 		default:
 			r.Manual = append(r.Manual, at)
@@ -142,5 +158,5 @@ func (s *session) why(f *finding.Finding, keys map[*inventory.Object]objectKey) 
 // known tells whether there would be an edit, were it asked for: without its
 // digest no image can be pinned.
 func (s *session) known(f *finding.Finding) bool {
-	return f.Control != pinned || f.Object != nil && s.Digests[f.Object.Root.At(f.Path).Str()] != ""
+	return !pinned[f.Control] || f.Object != nil && s.Digests[f.Object.Root.At(f.Path).Str()] != ""
 }

@@ -152,7 +152,7 @@ func (s *session) announced(dir string, trial []*proposal, now []*inventory.Obje
 // fieldsOf are the fields that a trial announces to change.
 func fieldsOf(trial []*proposal) map[objectKey][]string {
 	fields := make(map[objectKey][]string)
-	for _, p := range trial {
+	for _, p := range withParts(trial) {
 		for _, c := range p.changes {
 			fields[p.object] = append(fields[p.object], plainPath(c.Path))
 			switch c.Op {
@@ -228,11 +228,12 @@ func asIntended(old, now *inventory.Node, changes []edit.Change) bool {
 	return w != nil && w.made(old, now)
 }
 
-// plainPath is a path without the part that appends.
+// plainPath is a path without the part that adds an item to a list.
 func plainPath(path string) string {
-	const appended = "[" + edit.Append + "]"
-	if n := len(path) - len(appended); n > 0 && path[n:] == appended {
-		return path[:n]
+	for _, added := range []string{"[" + edit.Append + "]", "[" + edit.Prepend + "]"} {
+		if rest, ok := strings.CutSuffix(path, added); ok && rest != "" {
+			return rest
+		}
 	}
 	return path
 }

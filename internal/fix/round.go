@@ -188,8 +188,12 @@ func (s *session) refresh(old []*proposal) []*proposal {
 
 func (s *session) reject(proposals []*proposal, why string) {
 	for _, p := range proposals {
+		said := why
+		if p.hint != "" && strings.HasPrefix(why, "the edit would make") {
+			said += "; " + p.hint
+		}
 		for _, key := range p.keys {
-			s.rejected[key] = why
+			s.rejected[key] = said
 		}
 	}
 }
@@ -197,6 +201,20 @@ func (s *session) reject(proposals []*proposal, why string) {
 // try makes the edits, leaves out those the text does not allow, and judges
 // what comes out.
 func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
+	made, next, err := s.tryOnce(proposals)
+	for err == nil && len(made) > 0 {
+		whole := s.whole(made)
+		if len(whole) == len(made) {
+			break
+		}
+		made, next, err = s.tryOnce(whole)
+	}
+	return slices.DeleteFunc(made, func(p *proposal) bool { return p.lead != nil }), next, err
+}
+
+// tryOnce does that with what goes together not yet looked at.
+func (s *session) tryOnce(proposals []*proposal) ([]*proposal, state, error) {
+	proposals = withParts(proposals)
 	files := make(map[string][]*proposal)
 	for _, p := range proposals {
 		files[p.target] = append(files[p.target], p)
@@ -227,6 +245,9 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 		for p, why := range done[i].refused {
 			s.reject([]*proposal{p}, why)
 		}
+		if s.clash(texts, &done[i]) {
+			continue
+		}
 		if len(done[i].made) > 0 && (len(done[i].more) > 0 || !bytes.Equal(done[i].text, s.state.texts[name])) {
 			texts[name] = done[i].text
 			maps.Copy(texts, done[i].more)
@@ -240,10 +261,8 @@ func (s *session) try(proposals []*proposal) ([]*proposal, state, error) {
 		return nil, s.state, nil
 	}
 	next, err := s.with(texts, made)
-	for _, dir := range slices.Sorted(maps.Keys(s.Roots)) {
-		if err == nil && slices.ContainsFunc(made, func(p *proposal) bool { return p.root == dir }) {
-			err = s.announced(dir, made, (&session{Options: s.Options, state: next}).own(dir))
-		}
+	if err == nil {
+		err = s.asAnnounced(made, next)
 	}
 	return made, next, err
 }
@@ -290,39 +309,40 @@ func reason(err error) string {
 // applyAll makes all edits of a file, and says which can't be made.
 func applyAll(old []byte, proposals []*proposal, edits editing) ([]byte, map[*proposal]error) {
 	var changes []edit.Change
-	var owner []*proposal
+	var owner [][]*proposal
+	var lines []*proposal
+	added := make(map[string]int)
 	for _, p := range proposals {
+		if len(p.lines) > 0 {
+			lines = append(lines, p)
+			continue
+		}
 		for _, c := range p.changes {
-			changes, owner = append(changes, c), append(owner, p)
+			// An item that two edits add is added once.
+			if plainPath(c.Path) != c.Path {
+				id := fmt.Sprint(c.Object, c.Path, string(c.Value.JSON()))
+				if at, known := added[id]; known {
+					owner[at] = append(owner[at], p)
+					continue
+				}
+				added[id] = len(changes)
+			}
+			changes, owner = append(changes, c), append(owner, []*proposal{p})
 		}
 	}
-	text, errs := edits(old, changes)
 	failed := make(map[*proposal]error)
+	if len(lines) > 0 {
+		return applyLines(old, lines, failed), failed
+	}
+	text, errs := edits(old, changes)
 	for i, err := range errs {
-		if err != nil && failed[owner[i]] == nil {
-			failed[owner[i]] = err
+		for _, p := range owner[i] {
+			if err != nil && failed[p] == nil {
+				failed[p] = err
+			}
 		}
 	}
 	return text, failed
-}
-
-// withDocuments adds the new objects to the text.
-func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]string) applied {
-	made := make([]*proposal, 0, len(proposals))
-	for _, p := range proposals {
-		next, err := text, error(nil)
-		for _, d := range p.documents {
-			if next, err = edit.AppendDocument(next, d.text); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			refused[p] = err.Error()
-			continue
-		}
-		text, made = next, append(made, p)
-	}
-	return applied{text: text, made: made, refused: refused}
 }
 
 // tally counts what is wrong with an object by one control.
@@ -376,10 +396,16 @@ func (s *session) worse(trial []*proposal, next *state) harm {
 	before, after := s.state.tallies, next.tallies
 	expected := make(map[tallyKey]int)
 	gain := make(map[objectKey]finding.Severity)
-	for _, p := range trial {
-		expected[tallyKey{p.object, p.control.ID}] += p.clears
+	fresh := make(map[objectKey]bool)
+	for _, p := range withParts(trial) {
+		if p.lead == nil {
+			expected[tallyKey{p.object, p.control.ID}] += p.clears
+		}
 		gain[p.object] = max(gain[p.object], p.finding.Severity)
+		// What a part brings is held against all that its family answers.
+		fresh[p.object] = fresh[p.object] || p.lead != nil
 	}
+	s.freshGain(trial, next, gain, fresh)
 	balance := make(map[objectKey]int)
 	found := make(harm)
 	for k := range before {
@@ -400,11 +426,7 @@ func (s *session) worse(trial []*proposal, next *state) harm {
 			found.add(k.object, fmt.Sprintf("the edit would make %s fail: %s", k.control, strings.TrimSuffix(now.message, ".")))
 		}
 	}
-	for k := range gain {
-		if balance[k] > 0 && found[k] == "" {
-			found.add(k, "the edit would bring more findings than it answers")
-		}
-	}
+	unbalanced(balance, gain, fresh, found)
 	for k, n := range expected {
 		if after[k].fail > max(0, before[k].fail-n) {
 			found.add(k.object, "the edit alone does not clear the finding")
@@ -414,18 +436,11 @@ func (s *session) worse(trial []*proposal, next *state) harm {
 	return found
 }
 
-// lesser tells whether a control may come to fail for an edit that answers a
-// finding of the given severity. What only looks hardened never may.
-func (s *session) lesser(id string, gain finding.Severity) bool {
-	c := s.Controls[id]
-	return c != nil && c.Chapter != "phantom" && c.SeverityLevel() < gain
-}
-
 // refused adds the edited objects that the strict decoder or the Pod Security
 // evaluator takes less well than before.
 func (s *session) refused(trial []*proposal, next state, found harm) {
 	edited := make(map[objectKey]bool)
-	for _, p := range trial {
+	for _, p := range withParts(trial) {
 		edited[p.object] = true
 	}
 	old := make(map[objectKey]*inventory.Object)
@@ -481,7 +496,7 @@ func looser(evaluator *podsecurity.Evaluator, old, now *inventory.Object) bool {
 // accept takes the edits over.
 func (s *session) accept(trial []*proposal, next state) {
 	lines := make(map[string]func(int32) int32)
-	for _, p := range trial {
+	for _, p := range withParts(trial) {
 		name := p.target
 		if p.root != "" {
 			s.patched[p.object] = append(s.patched[p.object], p.changes...)
@@ -496,6 +511,7 @@ func (s *session) accept(trial []*proposal, next state) {
 		for len(s.edited) < len(s.result.Edits) {
 			s.edited = append(s.edited, p.object)
 		}
+		s.note(p)
 	}
 	s.state = next
 	// What could not be done before may be possible now.

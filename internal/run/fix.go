@@ -2,6 +2,7 @@ package run
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/finding"
 	"github.com/redoubt-k8s/redoubt/internal/fix"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
+	"github.com/redoubt-k8s/redoubt/internal/source/dockerfile"
 )
 
 // FixOptions say what to fix and how boldly.
@@ -38,6 +40,9 @@ type FixOptions struct {
 	Writable []string
 	// IngressNamespace is where the ingress controller runs.
 	IngressNamespace string
+	// AuditLog is a file with events of an API server, "" for none. It says what
+	// accounts do.
+	AuditLog string
 	// Ask decides on each edit; nil means that all are wanted.
 	Ask func(fix.Question) (bool, error)
 	// Cluster is read instead of files, if set.
@@ -113,9 +118,19 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	shop := &workshop{ctx: ctx, input: opts.Input, limits: limits, copies: make(map[string]*replica)}
 	defer shop.close()
 	roots := shop.roots(inv, texts, locked)
+	facts := settings.facts()
+	if opts.AuditLog != "" {
+		used, err := readAuditLog(opts.AuditLog)
+		if err != nil {
+			return nil, err
+		}
+		facts.Rights = used.Over(facts.Rights)
+	}
+	known := settings.config.Facts
 	res, err := fix.Run(inv, fix.Options{
+		Facts: facts, Exists: exists, Dockerfile: dockerfile.Decode,
 		Controls: byID(all), Selected: ids(selected), Safety: opts.Safety, Judge: judge,
-		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits, User: opts.User, Writable: opts.Writable, IngressNamespace: opts.IngressNamespace, Ask: opts.Ask, Digests: settings.digests(),
+		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits, User: cmp.Or(opts.User, known.User), Writable: slices.Concat(known.Writable, opts.Writable), IngressNamespace: cmp.Or(opts.IngressNamespace, known.IngressNamespace), Ask: opts.Ask, Digests: settings.digests(),
 	})
 	if err != nil {
 		return nil, err
@@ -206,10 +221,6 @@ func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[s
 		}
 		if name == "-" {
 			texts[name] = stdin
-			continue
-		}
-		if o.Kind == "Dockerfile" {
-			locked[name] = "a Dockerfile is not edited: change it by hand and build the image anew"
 			continue
 		}
 		text, why := readText(name)

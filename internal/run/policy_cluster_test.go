@@ -64,17 +64,10 @@ func enforcing(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		put(t, dir, p.Policy.Name+".yaml", string(text))
+		put(t, filepath.Join(dir, p.Policy.Name+".yaml"), string(text))
 	}
-	put(t, dir, "labelled.yaml", labelled)
+	put(t, filepath.Join(dir, "labelled.yaml"), labelled)
 	return dir
-}
-
-func put(t *testing.T, dir, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // refusedBy are the policies that refuse an object, its pods left aside, by the

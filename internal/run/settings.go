@@ -14,6 +14,7 @@ import (
 
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
+	"github.com/redoubt-k8s/redoubt/internal/fix"
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/report"
 	"github.com/redoubt-k8s/redoubt/internal/report/json"
@@ -131,6 +132,27 @@ func (s settings) digests() map[string]string {
 		}
 	}
 	maps.DeleteFunc(out, func(_, digest string) bool { return digest == "" })
+	return out
+}
+
+// facts are what the configuration says for edits.
+func (s settings) facts() fix.Facts {
+	var out fix.Facts
+	for _, i := range s.config.Images {
+		if i.User > 0 || len(i.Writable) > 0 {
+			out.Images = append(out.Images, fix.ImageFact{Image: i.Image, User: i.User, Writable: i.Writable})
+		}
+	}
+	for _, h := range s.config.Facts.HostPaths {
+		out.HostPaths = append(out.HostPaths, fix.HostPath(h))
+	}
+	for _, r := range s.config.Facts.Rights {
+		right := fix.Right{AccountNamespace: r.AccountNamespace, Account: r.Account, Namespace: r.Namespace}
+		for _, rule := range r.Rules {
+			right.Rules = append(right.Rules, fix.RightRule(rule))
+		}
+		out.Rights = append(out.Rights, right)
+	}
 	return out
 }
 

@@ -23,6 +23,8 @@ type Config struct {
 	// Images says which user an image runs as and what its digest is, where
 	// somebody looked it up.
 	Images []Image
+	// Facts are what only people know of the workloads, for edits.
+	Facts Facts
 }
 
 // Entry is one waiver.
@@ -63,6 +65,8 @@ type Image struct {
 	User int64
 	// Digest is sha256: or sha512: and the digits, "" if it was not looked up.
 	Digest string
+	// Writable are the folders its program writes to.
+	Writable []string
 }
 
 // NoUser stands for a user that was not looked up.

@@ -159,6 +159,7 @@ func (p *parser) config(n *inventory.Node, c *Config) {
 		"images": func(n *inventory.Node) {
 			p.items(n, "images", func(n *inventory.Node) { c.Images = append(c.Images, p.image(n)) })
 		},
+		"facts": func(n *inventory.Node) { c.Facts = p.facts(n) },
 	})
 	if n.Kind == inventory.Map && n.Get("version") == nil {
 		p.fail(p.line(n), "the version is missing: add version: 1")
@@ -245,6 +246,7 @@ func (p *parser) image(n *inventory.Node) Image {
 			}
 			i.User = user
 		},
+		"writable": func(n *inventory.Node) { i.Writable = p.folders(n) },
 		"digest": func(n *inventory.Node) {
 			if i.Digest = n.Str(); !digestForm.MatchString(i.Digest) {
 				p.fail(p.line(n), "digest is %s: want sha256: and 64 hexadecimal digits in small letters", p.describe(n))
@@ -255,8 +257,8 @@ func (p *parser) image(n *inventory.Node) Image {
 	case n.Kind != inventory.Map:
 	case n.Get("image") == nil:
 		p.fail(p.line(n), "the image has no image: say which one is meant")
-	case n.Get("user") == nil && n.Get("digest") == nil:
-		p.fail(p.line(n), "the image has no user and no digest: at least one is needed")
+	case n.Get("user") == nil && n.Get("digest") == nil && n.Get("writable") == nil:
+		p.fail(p.line(n), "the image has no user, digest or writable folders: at least one is needed")
 	case n.Get("digest") != nil && strings.ContainsAny(i.Image, "*?[\\"):
 		p.fail(p.line(n), "the image %q is a glob: a digest belongs to one image, so name it as manifests do", i.Image)
 	case n.Get("digest") != nil && strings.Contains(i.Image, "@"):

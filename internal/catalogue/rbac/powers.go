@@ -11,82 +11,31 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/rbac"
 )
 
-// target is a resource, with its API group, whose control is power.
-type target struct{ group, resource, sub string }
-
 // power is a right that is worth a control of its own.
-type power struct {
-	verbs   []string
-	targets []target
-	// gain completes the sentence "X may ..., which ...".
-	gain string
-	// namespace narrows the power to grants that reach one namespace.
-	namespace string
-}
-
-var (
-	read  = []string{"get", "list", "watch"}
-	write = []string{"create", "update", "patch"}
-)
+type power rbac.Power
 
 // powers are the rights judged by control id. A rule with a wildcard resource
 // holds all of them and is reported once, by wildcard-rights.
-var powers = map[string]power{
-	"secrets-read":            {verbs: read, targets: []target{{"", "secrets", ""}}, gain: "hands over every credential kept there; list and watch show contents, too"},
-	"secrets-create":          {verbs: []string{"create"}, targets: []target{{"", "secrets", ""}}, gain: "lets them issue a token for any service account there, if they can read it back"},
-	"workload-create":         {verbs: write, targets: workloads, gain: "lets them run any image as any service account there, and mount every Secret and volume"},
-	"pod-exec":                {verbs: []string{"create", "get"}, targets: []target{{"", "pods", "exec"}, {"", "pods", "attach"}}, gain: "gives them a shell in every pod there, with its files and tokens"},
-	"pod-port-forward":        {verbs: []string{"create", "get"}, targets: []target{{"", "pods", "portforward"}, {"", "pods", "proxy"}, {"", "services", "proxy"}}, gain: "lets them reach every port of the pods there past network policies"},
-	"ephemeral-containers":    {verbs: []string{"update", "patch"}, targets: []target{{"", "pods", "ephemeralcontainers"}}, gain: "lets them start a container of their choice in every running pod there"},
-	"nodes-proxy":             {verbs: []string{"get", "create", "update", "patch", "delete"}, targets: []target{{"", "nodes", "proxy"}}, gain: "opens the API of every kubelet; get is enough to run commands in all pods, past admission and audit"},
-	"token-create":            {verbs: []string{"create"}, targets: []target{{"", "serviceaccounts", "token"}}, gain: "lets them become any service account there"},
-	"escalate-or-bind":        {verbs: []string{"escalate", "bind"}, targets: []target{{rbac.Group, "roles", ""}, {rbac.Group, "clusterroles", ""}}, gain: "switches off the check that nobody can grant more than he has: the way to any right"},
-	"impersonate":             {verbs: []string{"impersonate"}, targets: []target{{"", "users", ""}, {"", "groups", ""}, {"", "serviceaccounts", ""}, {"authentication.k8s.io", "userextras", ""}, {"authentication.k8s.io", "uids", ""}}, gain: "lets them act as somebody else, an administrator included"},
-	"csr-approve":             {verbs: []string{"update", "patch", "approve", "sign"}, targets: []target{{"certificates.k8s.io", "certificatesigningrequests", "approval"}, {"certificates.k8s.io", "signers", ""}}, gain: "lets them issue client certificates, which can not be revoked, in other names"},
-	"webhook-write":           {verbs: append([]string{"delete"}, write...), targets: []target{{"admissionregistration.k8s.io", "validatingwebhookconfigurations", ""}, {"admissionregistration.k8s.io", "mutatingwebhookconfigurations", ""}}, gain: "lets them read and change every object on its way into the cluster, or switch checks off"},
-	"admission-policy-write":  {verbs: append([]string{"delete"}, write...), targets: []target{{"admissionregistration.k8s.io", "validatingadmissionpolicies", ""}, {"admissionregistration.k8s.io", "validatingadmissionpolicybindings", ""}, {"admissionregistration.k8s.io", "mutatingadmissionpolicies", ""}, {"admissionregistration.k8s.io", "mutatingadmissionpolicybindings", ""}}, gain: "lets them weaken the rules of admission, or change objects on their way in"},
-	"persistent-volume-write": {verbs: write, targets: []target{{"", "persistentvolumes", ""}}, gain: "lets them bring files of the nodes into pods past Pod Security"},
-	"namespace-update":        {verbs: []string{"update", "patch"}, targets: []target{{"", "namespaces", ""}}, gain: "lets them change the Pod Security labels, and with them what is admitted"},
-	"node-write":              {verbs: append([]string{"delete"}, write...), targets: []target{{"", "nodes", ""}, {"", "nodes", "status"}}, gain: "lets them pull pods and their secrets onto a node of their choice"},
-	"binding-write":           {verbs: write, targets: []target{{rbac.Group, "rolebindings", ""}, {rbac.Group, "clusterrolebindings", ""}}, gain: "lets them hand all they hold to others, and stay in after their own access ends"},
-	"role-write":              {verbs: write, targets: []target{{rbac.Group, "roles", ""}, {rbac.Group, "clusterroles", ""}}, gain: "lets them spread what they hold over roles that others carry"},
-	"system-configmap-write":  {verbs: []string{"update", "patch"}, targets: []target{{"", "configmaps", ""}}, gain: "reaches the configuration of DNS, proxy and cloud identities", namespace: "kube-system"},
-	"endpoints-write":         {verbs: write, targets: []target{{"", "endpoints", ""}, {"discovery.k8s.io", "endpointslices", ""}}, gain: "lets them send the traffic of Services to addresses of their choice"},
-	"network-policy-write":    {verbs: append([]string{"delete"}, write...), targets: []target{{"networking.k8s.io", "networkpolicies", ""}}, gain: "lets them open the network between workloads"},
-	"api-extension-write":     {verbs: write, targets: []target{{"apiextensions.k8s.io", "customresourcedefinitions", ""}, {"apiregistration.k8s.io", "apiservices", ""}}, gain: "lets them put a server of their own behind a part of the API and receive what is sent there"},
-	"events-delete":           {verbs: []string{"delete", "deletecollection"}, targets: []target{{"", "events", ""}, {"events.k8s.io", "events", ""}}, gain: "lets them remove traces"},
-	"pod-log-read":            {verbs: []string{"get"}, targets: []target{{"", "pods", "log"}}, gain: "shows what programs write to their logs, secrets among it at times"},
-}
+var powers = func() map[string]power {
+	out := make(map[string]power, len(rbac.Powers))
+	for id, p := range rbac.Powers {
+		out[id] = power(p)
+	}
+	return out
+}()
 
-var workloads = []target{
-	{"", "pods", ""},
-	{"", "replicationcontrollers", ""},
-	{"", "podtemplates", ""},
-	{"apps", "deployments", ""},
-	{"apps", "daemonsets", ""},
-	{"apps", "statefulsets", ""},
-	{"apps", "replicasets", ""},
-	{"batch", "jobs", ""},
-	{"batch", "cronjobs", ""},
-}
+var read = rbac.Reading
 
 // holds returns the verb and resource by which a rule has the power.
 func (p power) holds(r *rbac.Rule) (string, bool) {
-	for _, t := range p.targets {
-		for _, verb := range p.verbs {
-			if t.resource == "pods" && t.sub == "" && verb != "create" && len(p.targets) == len(workloads) {
-				continue // a running pod can hardly be changed
-			}
+	for _, t := range p.Targets {
+		for _, verb := range rbac.Power(p).Of(t) {
 			name := ""
 			if len(r.ResourceNames) > 0 {
 				name = r.ResourceNames[0]
 			}
-			if r.Allows(rbac.Request{Verb: verb, APIGroup: t.group, Resource: t.resource, Subresource: t.sub, Name: name}) {
-				resource := t.resource
-				if t.sub != "" {
-					resource += "/" + t.sub
-				}
-				return verb + " " + resource, true
+			if r.Allows(rbac.Request{Verb: verb, APIGroup: t.Group, Resource: t.Resource, Subresource: t.Sub, Name: name}) {
+				return verb + " " + t.Name(), true
 			}
 		}
 	}
@@ -120,15 +69,15 @@ func (p power) judged(inv *inventory.Inventory, report func(finding.Finding)) {
 func (p power) judge(m *rbac.Model, role *inventory.Object, r *rbac.Rule) (finding.Finding, bool) {
 	what, ok := p.holds(r)
 	bindings := m.BindingsOf(role)
-	if !ok || p.namespace != "" && !reaches(role, bindings, p.namespace) {
+	if !ok || p.Namespace != "" && !reaches(role, bindings, p.Namespace) {
 		return finding.Finding{}, false
 	}
 	f := finding.Finding{Verdict: finding.Fail, Object: role, Path: r.Path()}
 	who, scope := holders(bindings, role)
-	f.Message = fmt.Sprintf("%s may %s %s, which %s", who, what, scope, p.gain)
+	f.Message = fmt.Sprintf("%s may %s %s, which %s", who, what, scope, p.Gain)
 	if who == "" {
 		f.Severity = finding.Low
-		f.Message = fmt.Sprintf("whoever gets this role may %s, which %s; among the input it is bound to nobody", what, p.gain)
+		f.Message = fmt.Sprintf("whoever gets this role may %s, which %s; among the input it is bound to nobody", what, p.Gain)
 	}
 	if len(r.ResourceNames) > 0 {
 		f.Severity = finding.Low
