@@ -92,14 +92,15 @@ func (n *Node) Remove(tb testing.TB, made []string) {
 	}
 }
 
-// AwaitPod waits until a pod is ready, and gives it.
+// AwaitPod waits until a pod is there and ready, and gives it.
 func (n *Node) AwaitPod(tb testing.TB, namespace, name string) *corev1.Pod {
 	tb.Helper()
 	const most = 90 * time.Second
 	deadline := time.After(most)
 	for {
 		pod := new(corev1.Pod)
-		if err := n.Do(tb, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods/"+name, nil, pod); err != nil {
+		err := n.Do(tb, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods/"+name, nil, pod)
+		if err != nil && !strings.Contains(err.Error(), "NotFound") {
 			tb.Fatal(err)
 		}
 		for _, c := range pod.Status.Conditions {
