@@ -15,8 +15,10 @@ import (
 )
 
 // clusterKinds are those of [Node.Make] that have no namespace.
-var clusterKinds = []string{"Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
-	"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "CustomResourceDefinition"}
+var clusterKinds = []string{
+	"Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
+	"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "CustomResourceDefinition",
+}
 
 // Make creates those objects of YAML documents that are not there, and gives their
 // addresses for [Node.Remove]. It knows kinds by their names alone, and asks for nothing.
@@ -59,8 +61,8 @@ func address(o *unstructured.Unstructured) string {
 		path += "/namespaces/" + namespace
 	}
 	plural := strings.ToLower(o.GetKind())
-	if strings.HasSuffix(plural, "y") {
-		return path + "/" + strings.TrimSuffix(plural, "y") + "ies"
+	if stem, ok := strings.CutSuffix(plural, "y"); ok {
+		return path + "/" + stem + "ies"
 	}
 	return path + "/" + plural + "s"
 }
