@@ -57,7 +57,7 @@ var layers = []struct {
 }
 
 // aside are packages that only tests import; they may see what they test.
-var aside = []string{"internal/archtest", "internal/check/checktest", "internal/report/reporttest", "internal/clustertest", "internal/nodetest", "internal/nodetest/program"}
+var aside = []string{"internal/archtest", "internal/check/checktest", "internal/report/reporttest", "internal/clustertest", "internal/nodetest", "internal/nodetest/program", "internal/nodetest/stream"}
 
 // pure are the layers that do no I/O: values in, values out.
 const pureUpTo = 7
