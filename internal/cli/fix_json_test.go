@@ -250,6 +250,7 @@ func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) { //nolint:paralleltest // i
   "refused": [],
   "manual": [],
   "patches": [],
+  "steps": [],
   "review": 0,
   "before": 1,
   "after": 0
