@@ -45,6 +45,11 @@ test: ## run all tests, with a real control plane (first build: 10 minutes)
 	@cd testcluster && go run ./cmd/testcluster build >/dev/null || echo 'the control plane could not be built: tests that need it will be skipped' >&2
 	go test ./...
 
+.PHONY: test-node
+test-node: ## run the tests that need a real node: Linux, root, 5 minutes (first build: 13)
+	@cd testcluster && go run ./cmd/testcluster build --node >/dev/null || echo 'the node could not be built: its tests will be skipped' >&2
+	REDOUBT_NODE=1 go test -count=1 -v ./internal/nodetest
+
 .PHONY: race
 race: ## run all tests with the race detector, in random order
 	CGO_ENABLED=1 go test -race -shuffle=on ./...
@@ -57,7 +62,7 @@ lint: ## check format and lint
 .PHONY: generate
 generate: ## render docs and golden files anew
 	go test ./internal/catalogue -run Fresh -update
-	go test ./internal/docgen ./internal/cli -run Fresh -update
+	go test ./internal/docgen ./internal/cli ./internal/nodetest -run Fresh -update
 
 .PHONY: bench
 bench: ## measure

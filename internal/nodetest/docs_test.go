@@ -16,6 +16,7 @@ var update = flag.Bool("update", false, "write docs/blast-steps.md instead of co
 
 // hidden are the steps that no test does on a node, and why.
 var hidden = map[string]string{
+	"unread":                 "it is about what is not known",
 	"unmasked-proc":          "since 1.33 the API server refuses procMount Unmasked without users of the pod's own; where those are, it leads nowhere",
 	"windows-host-process":   "the node runs Linux",
 	"kernel-with-known-hole": "the kernel of the node has no such hole",

@@ -53,7 +53,7 @@ var victim = account + held + pod("victim", "{serviceAccountName: ci, terminatio
 const kubelet = "/v{cluster}/node/kubelet.kubeconfig"
 
 // escapes are the ways out of a container.
-func escapes() []showing { //nolint:funlen // a table
+func escapes() []showing {
 	return []showing{
 		{
 			step: "privileged-container", gets: "mounts the disk of the node and reads a file of root from it",
@@ -269,7 +269,7 @@ func missing(path, why string) string {
 // noPorts says why a program can't ask for ports of the processor even with all
 // rights.
 func (s *stage) noPorts() string {
-	if out, err := exec.CommandContext(s.t.Context(), s.words["program"], "ports").CombinedOutput(); err != nil { //nolint:gosec // our own program
+	if out, err := exec.CommandContext(s.t.Context(), s.words["program"], "ports").CombinedOutput(); err != nil {
 		return "ports of the processor: " + strings.TrimSpace(string(out))
 	}
 	return ""

@@ -15,8 +15,10 @@ import (
 )
 
 // clusterKinds are those of [Node.Make] that have no namespace.
-var clusterKinds = []string{"Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
-	"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "CustomResourceDefinition"}
+var clusterKinds = []string{
+	"Namespace", "PersistentVolume", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy",
+	"ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "CustomResourceDefinition",
+}
 
 // Make creates those objects of YAML documents that are not there, and gives their
 // addresses for [Node.Remove]. It knows kinds by their names alone, and asks for nothing.
@@ -59,8 +61,8 @@ func address(o *unstructured.Unstructured) string {
 		path += "/namespaces/" + namespace
 	}
 	plural := strings.ToLower(o.GetKind())
-	if strings.HasSuffix(plural, "y") {
-		return path + "/" + strings.TrimSuffix(plural, "y") + "ies"
+	if stem, ok := strings.CutSuffix(plural, "y"); ok {
+		return path + "/" + stem + "ies"
 	}
 	return path + "/" + plural + "s"
 }
@@ -92,14 +94,15 @@ func (n *Node) Remove(tb testing.TB, made []string) {
 	}
 }
 
-// AwaitPod waits until a pod is ready, and gives it.
+// AwaitPod waits until a pod is there and ready, and gives it.
 func (n *Node) AwaitPod(tb testing.TB, namespace, name string) *corev1.Pod {
 	tb.Helper()
 	const most = 90 * time.Second
 	deadline := time.After(most)
 	for {
 		pod := new(corev1.Pod)
-		if err := n.Do(tb, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods/"+name, nil, pod); err != nil {
+		err := n.Do(tb, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods/"+name, nil, pod)
+		if err != nil && !strings.Contains(err.Error(), "NotFound") {
 			tb.Fatal(err)
 		}
 		for _, c := range pod.Status.Conditions {

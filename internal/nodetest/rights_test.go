@@ -56,8 +56,10 @@ func identities() []showing {
 			step: "node-holds-pods", gets: "asks with the identity of the node for a token of the service account of a pod there, and has it",
 			unrelated: true,
 			yes:       node + folder("/", readOnly) + pulling("serviceAccountName: ci, "), no: folder("/", readOnly), both: account,
-			tries: [][]string{{"as", kubelet, "POST", "/api/v1/namespaces/{ns}/serviceaccounts/ci/token",
-				`{"spec": {"audiences": [], "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "victim", "uid": "{vuid}"}}}`}}, want: `"token"`,
+			tries: [][]string{{
+				"as", kubelet, "POST", "/api/v1/namespaces/{ns}/serviceaccounts/ci/token",
+				`{"spec": {"audiences": [], "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "victim", "uid": "{vuid}"}}}`,
+			}}, want: `"token"`,
 		},
 		{
 			step: "reachable-workloads", gets: "talks to a port of another pod",
@@ -155,7 +157,7 @@ const (
 
 // rights are the steps that a service account's rights at the API server make
 // possible. An intruder in its pod uses its token.
-func rights() []showing { //nolint:funlen // a table
+func rights() []showing {
 	return []showing{
 		{step: "account-groups", gets: "lists pods by a binding of a group of all accounts", tries: [][]string{{"api", "GET", inShop + "pods"}}, want: "PodList"},
 		{step: "anonymous-rights", gets: "lists pods without a token", tries: [][]string{{"bearer", "", "GET", inShop + "pods"}}, want: "PodList"},

@@ -34,10 +34,10 @@ func (s *stage) showServer(t *testing.T) {
 		if c.flags != nil {
 			s.RestartAPIServer(t, clustertest.Options{Flags: map[string][]string{"kube-apiserver": c.flags}})
 		}
-		t.Run("exec-by-websocket "+c.name, func(t *testing.T) { //nolint:paralleltest // one API server
+		t.Run("exec-by-websocket "+c.name, func(t *testing.T) {
 			s.outcome(t, byWebSocket, c.webSocket, func() (string, error) { return s.attempt(t, byWebSocket, "shop", "intruder") })
 		})
-		t.Run("node-without-restriction "+c.name, func(t *testing.T) { //nolint:paralleltest // one API server
+		t.Run("node-without-restriction "+c.name, func(t *testing.T) {
 			s.outcome(t, asNode, c.node, func() (string, error) { return s.attempt(t, asNode, "mounts", "app") })
 		})
 	}

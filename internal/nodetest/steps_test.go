@@ -29,14 +29,14 @@ func TestStepsAreShownOnTheNode(t *testing.T) { //nolint:paralleltest // there i
 	}
 	for i := range inPods {
 		show := &inPods[i]
-		t.Run(show.step, func(t *testing.T) { s.showInPods(t, show) }) //nolint:paralleltest // attempts share the node
+		t.Run(show.step, func(t *testing.T) { s.showInPods(t, show) })
 	}
 	s.setShop(t)
 	s.showKubelet(t, false)
 	byRights := rights()
-	for i := range byRights {
+	for i := range byRights { //nolint:paralleltest // attempts share the account
 		show := &byRights[i]
-		t.Run(show.step, func(t *testing.T) { s.showRights(t, show) }) //nolint:paralleltest // attempts share the account
+		t.Run(show.step, func(t *testing.T) { s.showRights(t, show) })
 	}
 	s.showServer(t)
 	t.Logf("%d steps are shown, after %s", len(shown()), time.Since(began).Round(time.Second)) //nolint:forbidigo // see above
@@ -52,11 +52,11 @@ func newStage(t *testing.T, o clustertest.Options) *stage {
 		}
 	}
 	for _, name := range []string{"other", "static"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil { //nolint:gosec // pods without root look into it
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	o.Kubelet = fmt.Sprintf(`{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 250, "staticPodPath": %q}`, filepath.Join(dir, "static"))
+	o.Kubelet = fmt.Sprintf(`{"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "maxPods": 250, "authorization": {"webhook": {"cacheUnauthorizedTTL": "1s"}}, "staticPodPath": %q}`, filepath.Join(dir, "static"))
 	n := nodetest.Start(t, o)
 	s := &stage{Node: n, t: t, dir: dir, canary: canary}
 	device, err := disk(dir)
@@ -101,9 +101,9 @@ func newStage(t *testing.T, o clustertest.Options) *stage {
 func (s *stage) startBeside(t *testing.T) string {
 	t.Helper()
 	program, ready := s.words["program"], filepath.Join(s.dir, "ready")
-	one := exec.CommandContext(t.Context(), program) //nolint:gosec // our own program
+	one := exec.CommandContext(t.Context(), program)
 	one.Env = []string{"HELD=" + s.canary}
-	two := exec.CommandContext(t.Context(), program, "keep", s.canary, ready) //nolint:gosec // our own program
+	two := exec.CommandContext(t.Context(), program, "keep", s.canary, ready)
 	for _, cmd := range []*exec.Cmd{one, two} {
 		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 		if err := cmd.Start(); err != nil {
@@ -201,12 +201,12 @@ func (s *stage) setShop(t *testing.T) {
 }
 
 // showKubelet tries the port of the kubelet from a pod without a token.
-func (s *stage) showKubelet(t *testing.T, open bool) { //nolint:revive // the kubelet is
+func (s *stage) showKubelet(t *testing.T, open bool) {
 	t.Helper()
 	byKubelet := byKubelet()
 	for i := range byKubelet {
 		show := &byKubelet[i]
-		t.Run(show.step, func(t *testing.T) { //nolint:paralleltest // they take no time
+		t.Run(show.step, func(t *testing.T) {
 			s.outcome(t, show, open, func() (string, error) { return s.attempt(t, show, "shop", "nobody") })
 		})
 	}

@@ -160,7 +160,8 @@ func fetch(a []string) (string, error) {
 
 // await reads a path of the API until it says something.
 func await(a []string) (string, error) {
-	said, err := "", error(nil)
+	var said string
+	var err error
 	for range 100 {
 		said, err = api(a[:2])
 		if err == nil && strings.Contains(said, a[2]) {
@@ -177,7 +178,8 @@ func await(a []string) (string, error) {
 // awaitOwn reads a path until the rights the intruder has given himself have
 // reached the API server.
 func awaitOwn(a []string) (string, error) {
-	said, err := "", error(nil)
+	var said string
+	var err error
 	for range 25 {
 		if said, err = api([]string{http.MethodGet, a[0]}); err == nil && strings.Contains(said, a[1]) {
 			return said, nil
@@ -208,7 +210,9 @@ func pull(a []string) (string, error) {
 		return "", err
 	}
 	var file struct {
-		Auths map[string]struct{ Password string }
+		Auths map[string]struct {
+			Password string `json:"password"`
+		} `json:"auths"`
 	}
 	if err := json.Unmarshal(content, &file); err != nil {
 		return "", err

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -120,7 +121,7 @@ func releaseAgent([]string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile("/tmp/agent", program, 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile("/tmp/agent", program, 0o700); err != nil {
 		return "", err
 	}
 	if err := os.Mkdir(point+"/group", 0o700); err != nil {
@@ -132,8 +133,10 @@ func releaseAgent([]string) (string, error) {
 		return "", err
 	}
 	for _, f := range []struct{ name, text string }{
-		{"/release_agent", filepath.Join(upper, "tmp/agent")}, {"/group/notify_on_release", "1"},
-		{"/group/cgroup.procs", fmt.Sprint(os.Getpid())}, {"/cgroup.procs", fmt.Sprint(os.Getpid())},
+		{"/release_agent", filepath.Join(upper, "tmp/agent")},
+		{"/group/notify_on_release", "1"},
+		{"/group/cgroup.procs", strconv.Itoa(os.Getpid())},
+		{"/cgroup.procs", strconv.Itoa(os.Getpid())},
 	} {
 		if err := os.WriteFile(point+f.name, []byte(f.text), 0o600); err != nil {
 			return "", fmt.Errorf("write %s: %w", f.name, err)

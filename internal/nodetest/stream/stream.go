@@ -49,7 +49,7 @@ func Run(address string, header http.Header, config *tls.Config) (string, error)
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
-	response, err := client.Do(request) //nolint:bodyclose // closed below, as a connection
+	response, err := client.Do(request)
 	if err != nil {
 		return "", err
 	}
@@ -88,7 +88,10 @@ func read(r *bufio.Reader) (string, error) {
 }
 
 func outcome(text []byte) error {
-	var s struct{ Status, Message string }
+	var s struct {
+		Status  string `json:"status"`
+		Message string `json:"message"`
+	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return fmt.Errorf("read status: %w", err)
 	}
