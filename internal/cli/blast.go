@@ -81,7 +81,7 @@ input was wrong.`,
 			})
 		},
 	}
-	flags.register(cmd, "text", "json", "dot", "html")
+	flags.register(cmd, "text", "json", "dot", "svg", "html")
 	flags.registerCluster(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.opts.Workload, "workload", "", "answer for one workload: namespace/kind/name")

@@ -27,7 +27,7 @@ type BlastOptions struct {
 	// WhatIf is a path with manifests that are put over the input; the answer is
 	// then what they change.
 	WhatIf string
-	// Format is text, json, dot or html.
+	// Format is text, json, dot, svg or html.
 	Format string
 	Colour bool
 	// Changes is how many changes are proposed, All tells about every workload
@@ -47,6 +47,7 @@ const (
 	blastText = "text"
 	blastJSON = "json"
 	blastDot  = "dot"
+	blastSVG  = "svg"
 	blastHTML = "html"
 )
 
@@ -119,6 +120,8 @@ func writeBlast(g *blast.Graph, r *blast.Report, opts BlastOptions, w io.Writer)
 		return view.JSON(w, r)
 	case blastDot:
 		return view.Dot(w, r)
+	case blastSVG:
+		return view.SVG(w, r)
 	case blastHTML:
 		const mostLinks = 60_000
 		m := g.Map(mostLinks)
