@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,7 +15,32 @@ import (
 // for lines that are left out.
 func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 	t.Chdir("../..")
-	text, err := os.ReadFile("README.md")
+	if n := transcript(t, "README.md"); n < 3 {
+		t.Errorf("the transcript has %d commands", n)
+	}
+}
+
+// TestBlastGuideShowsWhatTheProgramPrints does so with the guide to blast, on a
+// copy of the example, since fix writes to it.
+func TestBlastGuideShowsWhatTheProgramPrints(t *testing.T) {
+	guide, err := filepath.Abs("../../docs/blast.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "shop"), os.DirFS("../../examples/shop")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if n := transcript(t, guide); n != 3 {
+		t.Errorf("the transcript has %d commands", n)
+	}
+}
+
+// transcript runs the commands of a file and returns their number.
+func transcript(t *testing.T, file string) int {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,13 +53,13 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 		}
 		inside, behind, closed := strings.Cut(after, "```")
 		if !closed {
-			t.Fatal("a transcript in README.md does not end")
+			t.Fatalf("a transcript in %s does not end", file)
 		}
 		block.WriteString(inside)
 		rest, found = behind, true
 	}
 	if !found {
-		t.Fatal("README.md has no transcript")
+		t.Fatalf("%s has no transcript", file)
 	}
 	var output []string
 	commands := 0
@@ -56,7 +82,5 @@ func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 			t.Fatalf("the program does not print %q there", line)
 		}
 	}
-	if commands < 3 {
-		t.Errorf("the transcript has %d commands", commands)
-	}
+	return commands
 }
