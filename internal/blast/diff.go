@@ -34,6 +34,9 @@ const DiffSchema = "redoubt.blast.diff/v1"
 func Compare(before, after *Graph) Diff {
 	d := Diff{Schema: DiffSchema, More: []DiffResult{}, Less: []DiffResult{}}
 	old, now := before.starts(), after.starts()
+	// An account that a workload runs as on one side only is looked at on both.
+	before.alsoFrom(old, now)
+	after.alsoFrom(now, old)
 	for _, name := range names(old, now) {
 		o, n := before.reach(old, name), after.reach(now, name)
 		for _, t := range things(o, n) {
@@ -83,6 +86,15 @@ func (g *Graph) starts() map[Thing]Vertex {
 		}
 	}
 	return out
+}
+
+// alsoFrom adds the starts of another graph that are in this one, too.
+func (g *Graph) alsoFrom(starts, other map[Thing]Vertex) {
+	for t := range other {
+		if v := g.Facts.lookup(t); t.Kind == Account && v != none {
+			starts[t] = v
+		}
+	}
 }
 
 // used tells whether a workload runs as the account.

@@ -81,13 +81,13 @@ input was wrong.`,
 			})
 		},
 	}
-	flags.register(cmd, "text", "json", "dot", "html")
+	flags.register(cmd, "text", "json", "dot", "svg", "html")
 	flags.registerCluster(cmd)
 	f := cmd.Flags()
 	f.StringVar(&flags.opts.Workload, "workload", "", "answer for one workload: namespace/kind/name")
 	f.StringVar(&flags.opts.From, "from", "", "show the way from a thing (a workload, sa:, user:, group:, node:, secret: with a name, internet)")
 	f.StringVar(&flags.opts.To, "to", "", "show the way to a thing (as --from, or cluster-admin)")
-	f.StringVar(&flags.opts.WhatIf, "what-if", "", "file or folder with manifests: say what applying them would give away or take back")
+	f.StringVar(&flags.opts.WhatIf, "what-if", "", "file or folder with manifests, or file with patches: say what applying them would give away or take back")
 	f.StringArrayVar(&flags.opts.Protect, "protect", nil, "propose changes that keep an intruder from this, too (as --to), such as secret:shop/database; may be repeated")
 	f.IntVar(&flags.opts.Changes, "changes", 3, "how many changes to propose")
 	f.BoolVar(&verify, "verify", false, "with --cluster: check each step that needs rights with the API server, by SubjectAccessReviews")

@@ -54,10 +54,17 @@ func writeReachSVG(w io.Writer, rep *run.ReachReport) {
 	p.text(svgMargin, svgMargin+2*svgLine, "", fmt.Sprintf("%d workloads. Of %d connections between two of them %d are possible, %d are not, %d are unknown.",
 		sum.Workloads, sum.Yes+sum.No+sum.Unknown, sum.Yes, sum.No, sum.Unknown))
 	p.text(svgMargin, svgMargin+3*svgLine, "small", "Solid: possible. Dashed: unknown. No words on an arrow: all ports. An arrow at a frame means all that is in it.")
-	for _, f := range slices.Concat(p.spaces, p.groups, p.left, p.right) {
+	// Arrows pass below the boxes, and their words lie above everything.
+	for _, f := range p.spaces {
 		p.figure(f)
 	}
 	p.lines()
+	for _, f := range slices.Concat(p.groups, p.left, p.right) {
+		p.figure(f)
+	}
+	for _, l := range p.labels {
+		p.text(l.x, l.y, "label", l.text)
+	}
 	line(w, "</svg>")
 }
 
@@ -65,7 +72,14 @@ func writeReachSVG(w io.Writer, rep *run.ReachReport) {
 type canvas struct {
 	*sketch
 
-	w io.Writer
+	w      io.Writer
+	labels []label
+}
+
+// label is what is written on an arrow.
+type label struct {
+	x, y int
+	text string
 }
 
 // place gives every figure its place and returns the size of the picture.
@@ -302,9 +316,54 @@ func (p *canvas) arrow(a *arrow, touch ends, y1, y2 int) {
 	}
 	line(p.w, `<path class="%s" d="M%d %dC%d %d %d %d %d %d" marker-end="url(#%[1]s)"%[10]s><title>%[11]s</title></path>`,
 		a.verdict, x1, y1, x1+out*bend, y1, x2+in*bend, y2, x2, y2, start, escape(p.says(a)))
-	// The middle of the curve.
-	x, y := (x1+x2)/2+3*(out+in)*bend/8, (y1+y2)/2
-	p.text(x, y-3, "label", shorten(strings.TrimPrefix(strings.TrimPrefix(a.words(""), "unknown"), ", ")))
+	words := shorten(strings.TrimPrefix(strings.TrimPrefix(a.words(""), "unknown"), ", "))
+	x, y := halfway(x1, x1+out*bend, x2+in*bend, x2), (y1+y2)/2
+	if distance := abs(x2 - x1); distance > svgGap+svgGap/2 {
+		// A long arrow passes boxes: the words stand in the gap where it begins.
+		x, y = beginning(x1, y1, x2, y2)
+	}
+	if words != "" {
+		p.write(label{x, y - 3, words})
+	}
+}
+
+// write puts a label where no other is, near where it belongs.
+func (p *canvas) write(l label) {
+	const high, tries = 12, 6
+	for try := range tries {
+		at := l
+		at.y += (try + 1) / 2 * high * (1 - 2*(try%2))
+		taken := slices.ContainsFunc(p.labels, func(o label) bool {
+			wide := (utf8.RuneCountInString(o.text) + utf8.RuneCountInString(l.text)) * (svgLetter - 1) / 2
+			return abs(o.x-at.x) < wide && abs(o.y-at.y) < high
+		})
+		if !taken {
+			l = at
+			break
+		}
+	}
+	p.labels = append(p.labels, l)
+}
+
+// halfway is the middle of a curve with two control points.
+func halfway(a, b, c, d int) int { return (a + 3*b + 3*c + d) / 8 }
+
+// beginning is where a long curve from one side to the other leaves the first
+// gap.
+func beginning(x1, y1, x2, y2 int) (int, int) {
+	const steps = 100
+	for i := range steps {
+		t := float64(i) / steps
+		rest := 1 - t
+		// The control points have the height of the ends, and the middle between.
+		middle := float64(x1+x2) / 2
+		x := rest*rest*rest*float64(x1) + 3*rest*t*middle + t*t*t*float64(x2)
+		y := rest*rest*(1+2*t)*float64(y1) + t*t*(3-2*t)*float64(y2)
+		if abs(int(x)-x1) >= svgGap/2 {
+			return int(x), int(y)
+		}
+	}
+	return (x1 + x2) / 2, (y1 + y2) / 2
 }
 
 // edge is where a border is, and in which direction arrows leave it.

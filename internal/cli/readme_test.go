@@ -3,6 +3,7 @@ package cli_test
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,18 +15,40 @@ import (
 // for lines that are left out.
 func TestReadmeShowsWhatTheProgramPrints(t *testing.T) {
 	t.Chdir("../..")
-	shows(t, "README.md", 3)
+	if n := transcript(t, "README.md"); n < 3 {
+		t.Errorf("the transcript has %d commands", n)
+	}
 }
 
-// TestTheDocsOfFixShowWhatTheProgramPrints does that for the page of fix.
-func TestTheDocsOfFixShowWhatTheProgramPrints(t *testing.T) {
+// TestFixGuideShowsWhatTheProgramPrints does so with the guide to fix.
+func TestFixGuideShowsWhatTheProgramPrints(t *testing.T) {
 	t.Chdir("../..")
-	shows(t, "docs/fix.md", 1)
+	if n := transcript(t, "docs/fix.md"); n < 1 {
+		t.Errorf("the transcript has %d commands", n)
+	}
 }
 
-func shows(t *testing.T, page string, least int) {
+// TestBlastGuideShowsWhatTheProgramPrints does so with the guide to blast, on a
+// copy of the example, since fix writes to it.
+func TestBlastGuideShowsWhatTheProgramPrints(t *testing.T) {
+	guide, err := filepath.Abs("../../docs/blast.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "shop"), os.DirFS("../../examples/shop")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if n := transcript(t, guide); n != 3 {
+		t.Errorf("the transcript has %d commands", n)
+	}
+}
+
+// transcript runs the commands of a file and returns their number.
+func transcript(t *testing.T, file string) int {
 	t.Helper()
-	text, err := os.ReadFile(page)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,13 +61,13 @@ func shows(t *testing.T, page string, least int) {
 		}
 		inside, behind, closed := strings.Cut(after, "```")
 		if !closed {
-			t.Fatalf("a transcript in %s does not end", page)
+			t.Fatalf("a transcript in %s does not end", file)
 		}
 		block.WriteString(inside)
 		rest, found = behind, true
 	}
 	if !found {
-		t.Fatalf("%s has no transcript", page)
+		t.Fatalf("%s has no transcript", file)
 	}
 	var output []string
 	commands := 0
@@ -67,7 +90,5 @@ func shows(t *testing.T, page string, least int) {
 			t.Fatalf("the program does not print %q there", line)
 		}
 	}
-	if commands < least {
-		t.Errorf("the transcript of %s has %d commands", page, commands)
-	}
+	return commands
 }

@@ -39,11 +39,12 @@ func (m *Model) findEntries() {
 	for _, s := range m.services {
 		m.serviceEntries(s)
 	}
-	m.ingressEntries()
-	m.routeEntries()
 	for _, e := range m.endpoints {
 		m.hostEntries(e)
 	}
+	m.findControllers()
+	m.ingressEntries()
+	m.routeEntries()
 	for i := range m.entries {
 		e := &m.entries[i]
 		e.Because = append([]Evidence{{
@@ -194,6 +195,7 @@ func (m *Model) behind(e Entry, namespace string, ref reference, doubts ...doubt
 	}
 	s := m.services[i]
 	proxy := Peer{Name: "proxy", party: stranger("the proxy of " + e.Object.Ref())}
+	through := m.controllersOf(e.Object)
 	for _, b := range m.backends(s) {
 		for j := range s.ports {
 			p := &s.ports[j]
@@ -204,6 +206,7 @@ func (m *Model) behind(e Entry, namespace string, ref reference, doubts ...doubt
 				one := e
 				one.To, one.Port = b.endpoint, port
 				m.enter(one, append([]doubt{selectedDoubt(s, b)}, doubts...), proxy)
+				m.relay(&m.entries[len(m.entries)-1], through)
 			}
 		}
 	}

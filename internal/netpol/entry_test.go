@@ -22,6 +22,26 @@ const (
 	route     = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: shop}\nspec: {parentRefs: [{name: g, namespace: other}], rules: [{backendRefs: [{name: web, port: 80}]}]}\n---\n"
 )
 
+// classed is the Ingress with a class.
+func classed(name string) string {
+	return strings.Replace(ingress, "spec: {", "spec: {ingressClassName: "+name+", ", 1)
+}
+
+func ingressClass(name, controller string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: " + name + "}\nspec: {controller: " + controller + "}\n---\n"
+}
+
+// nginx is an ingress controller, with what leads to it.
+func nginx(more string) string {
+	return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: controller, namespace: ingress-nginx}\nspec: {template: {metadata: {labels: {app: nginx}}, " +
+		"spec: {containers: [{name: c, image: \"registry.k8s.io/ingress-nginx/controller:v1.13.0@sha256:00\", ports: [{containerPort: 80}]}]}}}\n---\n" + more
+}
+
+const (
+	lb        = "apiVersion: v1\nkind: Service\nmetadata: {name: nginx, namespace: ingress-nginx}\nspec: {type: LoadBalancer, selector: {app: nginx}, ports: [{port: 80}]}\n---\n"
+	fromNginx = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p, namespace: shop}\nspec: {podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]}]}\n---\n"
+)
+
 func TestWaysInFromOutside(t *testing.T) {
 	t.Parallel()
 	balancer := func(more string) string {
@@ -46,6 +66,18 @@ func TestWaysInFromOutside(t *testing.T) {
 		{"an Ingress leads in", service(clusterIP) + ingress, "outside", "web", "", "yes"},
 		{"an Ingress to a pod that is closed does not", service(clusterIP) + ingress + np("{podSelector: {}}"), "outside", "web", "", "no"},
 		{"an Ingress to a pod that is open to somebody is unknown", service(clusterIP) + ingress + np("{podSelector: {}, ingress: [{from: [{namespaceSelector: {}}]}]}"), "outside", "web", "", "unknown"},
+		{
+			"a controller of its class that the internet gets to, and that gets to the pod, settles it",
+			service(clusterIP) + classed("nginx") + nginx(lb) + fromNginx, "outside", "web", "", "yes",
+		},
+		{"a controller the internet does not get to settles nothing", service(clusterIP) + classed("nginx") + nginx("") + fromNginx, "outside", "web", "", "unknown"},
+		{"a controller of another class settles nothing", service(clusterIP) + classed("kong") + nginx(lb) + fromNginx, "outside", "web", "", "unknown"},
+		{"the class says which controller it is", service(clusterIP) + classed("front") + ingressClass("front", "k8s.io/ingress-nginx") + nginx(lb) + fromNginx, "outside", "web", "", "yes"},
+		{"a class with a usual name may be of another controller", service(clusterIP) + classed("nginx") + ingressClass("nginx", "example.com/other") + nginx(lb) + fromNginx, "outside", "web", "", "unknown"},
+		{
+			"a controller that does not get to the pod settles nothing",
+			service(clusterIP) + classed("nginx") + nginx(lb) + np("{podSelector: {}, ingress: [{from: [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}}]}]}"), "outside", "web", "", "unknown",
+		},
 		{"an Ingress of the first version leads in", service(clusterIP) + "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: i, namespace: shop}\nspec: {backend: {serviceName: web, servicePort: 80}}\n---\n", "outside", "web", "", "yes"},
 		{"a route whose Gateway is not in the input is unknown", service(clusterIP) + route, "outside", "web", "", "unknown"},
 		{"a route the Gateway takes leads in", service(clusterIP) + route + fmt.Sprintf(gateway, "All"), "outside", "web", "", "yes"},

@@ -39,9 +39,11 @@ type Model struct {
 	policies   []*policy
 	services   []*service
 	entries    []Entry
-	api        party
-	apiPorts   []span
-	podAddress [families]addresses
+	// controllers are the ingress controllers among the workloads.
+	controllers []controller
+	api         party
+	apiPorts    []span
+	podAddress  [families]addresses
 	// gap says why policies may be missing, "" if none are. With blind they are
 	// those of a whole kind, which could not be listed: then not even what
 	// nothing forbids is known to be open.

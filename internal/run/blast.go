@@ -1,6 +1,7 @@
 package run
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/rbac"
 	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
+	"github.com/redoubt-k8s/redoubt/internal/source/kustomize"
 )
 
 // BlastOptions say what to read and what to answer.
@@ -27,7 +29,7 @@ type BlastOptions struct {
 	// WhatIf is a path with manifests that are put over the input; the answer is
 	// then what they change.
 	WhatIf string
-	// Format is text, json, dot or html.
+	// Format is text, json, dot, svg or html.
 	Format string
 	Colour bool
 	// Changes is how many changes are proposed, All tells about every workload
@@ -47,6 +49,7 @@ const (
 	blastText = "text"
 	blastJSON = "json"
 	blastDot  = "dot"
+	blastSVG  = "svg"
 	blastHTML = "html"
 )
 
@@ -62,11 +65,11 @@ func Blast(ctx context.Context, opts BlastOptions, w io.Writer) (bool, error) {
 		return false, err
 	}
 	if opts.WhatIf != "" {
-		over, err := blastInventory(ctx, &Place{Input: opts.changed()})
+		changed, err := opts.changed(ctx, inv)
 		if err != nil {
-			return false, err
+			return false, fmt.Errorf("--what-if: %w", err)
 		}
-		return writeDiff(opts, w, blastGraph(inv), blastGraph(overlay(inv, over)))
+		return writeDiff(opts, w, blastGraph(inv), blastGraph(changed))
 	}
 	g := blastGraph(inv)
 	verified, err := opts.verify(ctx, g)
@@ -119,6 +122,8 @@ func writeBlast(g *blast.Graph, r *blast.Report, opts BlastOptions, w io.Writer)
 		return view.JSON(w, r)
 	case blastDot:
 		return view.Dot(w, r)
+	case blastSVG:
+		return view.SVG(w, r)
 	case blastHTML:
 		const mostLinks = 60_000
 		m := g.Map(mostLinks)
@@ -132,11 +137,31 @@ func writeBlast(g *blast.Graph, r *blast.Report, opts BlastOptions, w io.Writer)
 	return text.Render(w, r)
 }
 
-// changed is the input of --what-if.
-func (o *BlastOptions) changed() Input {
+// changed is the inventory with the change of --what-if: patches first, then
+// whole objects over those of the same identity.
+func (o *BlastOptions) changed(ctx context.Context, inv *inventory.Inventory) (*inventory.Inventory, error) {
+	patches, whole, err := kustomize.ReadPatches(o.WhatIf)
+	if err != nil {
+		return nil, err
+	}
 	in := o.Input
 	in.Paths = []string{o.WhatIf}
-	return in
+	if len(patches) > 0 {
+		objects, err := kustomize.Apply(ctx, inv.Objects, patches)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.WhatIf, err)
+		}
+		inv = with(inv, rolledOut(inv.Objects, objects))
+		if len(bytes.TrimSpace(whole)) == 0 {
+			return inv, nil
+		}
+		in.Paths, in.Stdin = []string{"-"}, bytes.NewReader(whole)
+	}
+	over, err := blastInventory(ctx, &Place{Input: in})
+	if err != nil {
+		return nil, err
+	}
+	return overlay(inv, over), nil
 }
 
 func blastGraph(inv *inventory.Inventory) *blast.Graph {

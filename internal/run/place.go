@@ -117,16 +117,39 @@ func overlay(inv, over *inventory.Inventory) *inventory.Inventory {
 		replaced[identityOf(o)] = true
 		owners[[3]string{o.EffectiveNamespace(), o.Kind, o.Name}] = true
 	}
-	out := &inventory.Inventory{
-		Gaps: slices.Concat(inv.Gaps, over.Gaps), ImageUsers: inv.ImageUsers,
-		ClusterWide: inv.ClusterWide, ServerVersion: inv.ServerVersion,
-	}
+	var kept []*inventory.Object
 	for _, o := range inv.Objects {
 		if !replaced[identityOf(o)] && !madeBy(o, owners) {
-			out.Add(o)
+			kept = append(kept, o)
 		}
 	}
-	out.Add(over.Objects...)
+	out := with(inv, append(kept, over.Objects...))
+	out.Gaps = append(out.Gaps, over.Gaps...)
+	return out
+}
+
+// rolledOut leaves out what controllers made for objects that were changed.
+func rolledOut(before, after []*inventory.Object) []*inventory.Object {
+	same := make(map[*inventory.Object]bool, len(before))
+	for _, o := range before {
+		same[o] = true
+	}
+	owners := make(map[[3]string]bool)
+	for _, o := range after {
+		if !same[o] {
+			owners[[3]string{o.EffectiveNamespace(), o.Kind, o.Name}] = true
+		}
+	}
+	return slices.DeleteFunc(after, func(o *inventory.Object) bool { return same[o] && madeBy(o, owners) })
+}
+
+// with is the inventory with other objects.
+func with(inv *inventory.Inventory, objects []*inventory.Object) *inventory.Inventory {
+	out := &inventory.Inventory{
+		Gaps: slices.Clone(inv.Gaps), ImageUsers: inv.ImageUsers,
+		ClusterWide: inv.ClusterWide, ServerVersion: inv.ServerVersion,
+	}
+	out.Add(objects...)
 	out.Seal()
 	return out
 }

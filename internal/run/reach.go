@@ -65,7 +65,7 @@ func Reach(ctx context.Context, opts ReachOptions) (*ReachReport, error) {
 // reachKinds are what is read of a cluster: pods and what makes them, policies,
 // and what leads to pods.
 var reachKinds = slices.Concat(cluster.Templates(), []string{
-	"Namespace", "NetworkPolicy", "Service", "EndpointSlice", "Ingress", "Gateway.gateway.networking.k8s.io",
+	"Namespace", "NetworkPolicy", "Service", "EndpointSlice", "Ingress", "IngressClass", "Gateway.gateway.networking.k8s.io",
 	"ClusterNetworkPolicy." + netpol.AdminGroup, "Rollout.argoproj.io", "CloneSet.apps.kruise.io",
 }, netpol.ForeignKinds())
 

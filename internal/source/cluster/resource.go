@@ -91,6 +91,7 @@ var resources = []Resource{
 	{"networking.k8s.aws", "applicationnetworkpolicies", "ApplicationNetworkPolicy", false, plain},
 	{"networking.k8s.aws", "clusternetworkpolicies", "ClusterNetworkPolicy", false, plain},
 	{"networking.k8s.aws", "policyendpoints", "PolicyEndpoint", false, plain},
+	{"networking.k8s.io", "ingressclasses", "IngressClass", true, plain},
 	{"networking.k8s.io", "ingresses", "Ingress", true, plain},
 	{"networking.k8s.io", "networkpolicies", "NetworkPolicy", true, plain},
 	{"node.k8s.io", "runtimeclasses", "RuntimeClass", true, plain},
