@@ -79,14 +79,14 @@ func (m *mutated) bind(made []policy.Mutation, probe map[string]any, act func(go
 		m.must(m.send(http.MethodPost, path+"mutatingadmissionpolicies", p.Policy))
 		m.must(m.send(http.MethodPost, path+"mutatingadmissionpolicybindings", p.Binding))
 	}
-	for range 300 {
+	for range 900 {
 		a := m.send(http.MethodPost, podsPath+"?dryRun=All", probe)
 		if a.ok() && act(string(a.body)) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond) // policies come by a watch
 	}
-	m.t.Fatal("the policies do not act after half a minute")
+	m.t.Fatal("the policies do not act after a minute and a half")
 }
 
 const podsPath = "/api/v1/namespaces/default/pods"
