@@ -36,6 +36,13 @@ cluster-up: build ## start a real control plane with examples/shop in it (first 
 	cd testcluster && go run ./cmd/testcluster build >/dev/null && go run ./cmd/testcluster up && go run ./cmd/testcluster create ../examples/shop
 	@echo "export KUBECONFIG=$$(cd testcluster && go run ./cmd/testcluster kubeconfig)"
 
+.PHONY: demo-prove
+demo-prove: cluster-up ## send bad objects to that cluster, without and with the generated policies
+	@export KUBECONFIG=$$(cd testcluster && go run ./cmd/testcluster kubeconfig); dir=$$(mktemp -d) && \
+	$(BIN) prove admission -n default --fail-on never && \
+	$(BIN) policy generate --enforce --output-dir $$dir && (cd testcluster && go run ./cmd/testcluster create $$dir) && sleep 5 && \
+	$(BIN) prove admission -n default --fail-on info; rm -r $$dir
+
 .PHONY: cluster-down
 cluster-down: ## stop it
 	cd testcluster && go run ./cmd/testcluster down

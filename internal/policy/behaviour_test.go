@@ -153,7 +153,14 @@ func TestStaticPoliciesAreInForceFromTheStartAndSeePolicies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[p.Policy.Name+".yaml"] = string(text)
+		files["validating/"+p.Policy.Name+".yaml"] = string(text)
+	}
+	for _, p := range mutations(t, only(sources(t), "privilege-escalation"), "1.36", policy.Options{Form: policy.Static}) {
+		text, err := policy.YAML(p.Policy, p.Binding)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files["mutating/"+p.Policy.Name+".yaml"] = string(text)
 	}
 	s := startServer(t, clustertest.Options{
 		Without: clustertest.ControlPlaneOnly, Files: files,
@@ -165,13 +172,22 @@ plugins:
   configuration:
     apiVersion: apiserver.config.k8s.io/v1
     kind: ValidatingAdmissionPolicyConfiguration
-    staticManifestsDir: ${DIR}/files
+    staticManifestsDir: ${DIR}/files/validating
+- name: MutatingAdmissionPolicy
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: MutatingAdmissionPolicyConfiguration
+    staticManifestsDir: ${DIR}/files/mutating
 `},
 	})
 	s.namespace("default", nil)
 	const path = "/apis/apps/v1/namespaces/default/deployments"
 	if a := s.send(http.MethodPost, path, object(t, workloads[path], "bad", badContainer)); !a.refusedBy("redoubt-privileged-container.static.k8s.io") {
 		t.Errorf("a bad deployment is answered %d %s", a.code, a.status.Message)
+	}
+	fixed := s.send(http.MethodPost, path+"?dryRun=All", object(t, workloads[path], "good", goodContainer))
+	if !fixed.ok() || !strings.Contains(string(fixed.body), `"allowPrivilegeEscalation":false`) {
+		t.Errorf("a good deployment is answered %d %s, and not mended", fixed.code, fixed.status.Message)
 	}
 	weak, binding := sentinel("weak")
 	ignore := admissionregistrationv1.Ignore
@@ -222,5 +238,41 @@ func TestPoliciesStayBelowTheCostLimitsForLargePods(t *testing.T) {
 	}
 	if a := s.send(http.MethodPost, "/api/v1/namespaces/default/pods?dryRun=All", pod); !a.ok() {
 		t.Errorf("a large pod is answered %d %s", a.code, a.status.Message)
+	}
+}
+
+// TestPoliciesOnResourcesSeeResizes has a control of a user, since all built-in
+// ones on resources compare several objects.
+func TestPoliciesOnResourcesSeeResizes(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, clustertest.Options{Without: clustertest.ControlPlaneOnly})
+	s.namespace("default", nil)
+	own := &control.Control{
+		ID: "own-memory", Title: "own", Severity: "low", Target: control.TargetContainer, Message: "too much memory",
+		Violation: "quantity(string(self.?resources.?limits.?memory.orValue('1Mi'))).isGreaterThan(quantity('1Gi'))", Fix: control.Fix{Safety: control.Manual},
+	}
+	made, _ := generate(t, append(only(sources(t), "privileged-container"), own), latest, enforced())
+	s.applyMade(made)
+	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"NAME"},"spec":{"nodeName":"n","containers":[CONTAINER]}}`
+	const sized = `,"resources":{"requests":{"memory":"1Mi"},"limits":{"memory":"64Mi"}}}`
+	glass := connect(t, s.cluster, s.cluster.User(t, "eve", "system:masters", policy.DefaultBreakGlass))
+	glass.must(glass.send(http.MethodPost, "/api/v1/nodes", map[string]any{"apiVersion": "v1", "kind": "Node", "metadata": map[string]any{"name": "n"}}))
+	room := map[string]any{"cpu": "8", "memory": "8Gi", "pods": "9"}
+	glass.must(glass.send(http.MethodPatch, "/api/v1/nodes/n/status", map[string]any{"status": map[string]any{"capacity": room, "allocatable": room}}))
+	glass.must(glass.send(http.MethodPost, podsPath, object(t, pod, "good", strings.TrimSuffix(goodContainer, "}")+sized)))
+	glass.must(glass.send(http.MethodPost, podsPath, object(t, pod, "old", strings.TrimSuffix(badContainer, "}")+sized)))
+	resize := func(name, memory string) answer {
+		return s.send(http.MethodPatch, podsPath+"/"+name+"/resize", map[string]any{"spec": map[string]any{"containers": []any{
+			map[string]any{"name": "app", "resources": map[string]any{"limits": map[string]any{"memory": memory}}},
+		}}})
+	}
+	if a := resize("good", "128Mi"); !a.ok() {
+		t.Errorf("a resize is answered %d %s", a.code, a.status.Message)
+	}
+	if a := resize("good", "2Gi"); !a.refusedBy("redoubt-own-memory") {
+		t.Errorf("a resize for the worse is answered %d %s", a.code, a.status.Message)
+	}
+	if a := resize("old", "128Mi"); !a.ok() {
+		t.Errorf("a resize of an older pod with another fault is answered %d %s", a.code, a.status.Message)
 	}
 }

@@ -169,6 +169,9 @@ func mentions(text, name string) bool {
 	return regexp.MustCompile(`(^|[^\w.])` + name + `\b`).MatchString(text)
 }
 
+// sizes are the fields that a resize of a pod may change.
+var sizes = regexp.MustCompile(`\bresources\b`)
+
 func trim(s string) string { return strings.TrimSpace(s) }
 
 func quote(s string) string { return strconv.Quote(s) }

@@ -46,6 +46,9 @@ func faceOf(c *control.Compiled, form Form) ([]admissionregistrationv1.NamedRule
 		if len(c.Kinds) == 0 || slices.Contains(c.Kinds, w.kind) || slices.Contains(c.Kinds, w.kind+"."+w.group) {
 			gv := schema.GroupVersion{Group: w.group, Version: "v1"}
 			byGroup[gv] = append(byGroup[gv], w.resources...)
+			if w.kind == "Pod" && sizes.MatchString(text(c)) {
+				byGroup[gv] = append(byGroup[gv], "pods/resize")
+			}
 		}
 	}
 	if len(byGroup) == 0 {

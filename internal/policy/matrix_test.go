@@ -317,6 +317,7 @@ func TestScanAgreesWithPolicies(t *testing.T) {
 	samples = append(samples, fixtures(t, current)...)
 	samples = append(samples, examples(t, current)...)
 	s.compare(t, made, samples)
+	s.compareUpdates(t, samples, current)
 }
 
 // versions are the policies of each version that tests of controls name.

@@ -79,14 +79,14 @@ func (m *mutated) bind(made []policy.Mutation, probe map[string]any, act func(go
 		m.must(m.send(http.MethodPost, path+"mutatingadmissionpolicies", p.Policy))
 		m.must(m.send(http.MethodPost, path+"mutatingadmissionpolicybindings", p.Binding))
 	}
-	for range 300 {
+	for range 900 {
 		a := m.send(http.MethodPost, podsPath+"?dryRun=All", probe)
 		if a.ok() && act(string(a.body)) {
 			return
 		}
 		time.Sleep(100 * time.Millisecond) // policies come by a watch
 	}
-	m.t.Fatal("the policies do not act after half a minute")
+	m.t.Fatal("the policies do not act after a minute and a half")
 }
 
 const podsPath = "/api/v1/namespaces/default/pods"
@@ -381,10 +381,14 @@ func (m *mutated) ownFixes(t *testing.T) {
 			return c
 		}(),
 	}, "1.36", enforced())
+	const configMapsPath = "/api/v1/namespaces/default/configmaps"
+	configMap := parsed(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: own}, immutable: true}")
 	probe := pod(t, `{shareProcessNamespace: true, containers: [{name: a, image: x, securityContext: {privileged: true}}], volumes: [{name: v, emptyDir: {}}]}`)
 	probe["metadata"].(map[string]any)["name"] = "probe" //nolint:errcheck,forcetypeassert // just put there
 	m.bind(made, probe, func(got string) bool {
-		return strings.Contains(got, "RuntimeDefault") && strings.Contains(got, `"sizeLimit":"1Gi"`) && !strings.Contains(got, `"shareProcessNamespace":true`)
+		other := m.send(http.MethodPost, configMapsPath+"?dryRun=All", configMap)
+		return strings.Contains(got, "RuntimeDefault") && strings.Contains(got, `"sizeLimit":"1Gi"`) && !strings.Contains(got, `"shareProcessNamespace":true`) &&
+			strings.Contains(got, `"drop":["ALL"]`) && strings.Contains(string(other.body), "own/key")
 	})
 	object := pod(t, `{shareProcessNamespace: true, volumes: [{name: v, emptyDir: {}}, {name: w, emptyDir: {sizeLimit: 2Gi}}], initContainers: [{name: i, image: x}],
 	  containers: [{name: a, image: x}, {name: b, image: x}]}`)
@@ -400,7 +404,7 @@ func (m *mutated) ownFixes(t *testing.T) {
 	if d := gocmp.Diff(changed, want); d != "" {
 		t.Errorf("a pod (-got +want):\n%s", d)
 	}
-	_, _, changed = m.twice("/api/v1/namespaces/default/configmaps", parsed(t, "{apiVersion: v1, kind: ConfigMap, metadata: {name: own}, immutable: true}"))
+	_, _, changed = m.twice(configMapsPath, configMap)
 	if d := gocmp.Diff(changed, map[string]string{"immutable": "true -> null", "metadata.annotations": `null -> {"own/key":"x"}`}); d != "" {
 		t.Errorf("a config map (-got +want):\n%s", d)
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // A fix becomes JSON patches, and not apply configurations: these can't remove a
-// field, and merging lists fails on objects with a key twice in a list, which
-// the API server otherwise takes. A patch names a container by its place, and
-// each patch is made of the object that the one before it left.
+// field, and may not set what the schema takes as a whole. A patch names a
+// container by its place, and each patch is made of the object that the one
+// before it left.
 
 // placeOf is where a kind of workload keeps its pod template.
 const placeOf = "dyn(object).kind == 'Pod' ? '' : dyn(object).kind == 'PodTemplate' ? '/template' : " +

@@ -25,6 +25,8 @@ const (
 	Policy      Mechanism = "ValidatingAdmissionPolicy"
 	Webhook     Mechanism = "webhook"
 	Plugin      Mechanism = "admission plugin"
+	// Validation is the API server's own: no object of the kind may be so.
+	Validation Mechanism = "validation"
 )
 
 // Answer is that of an API server to a request that would create an object.
@@ -49,6 +51,17 @@ type Finding struct {
 	// Invalid is set when the server refused the object as invalid: another
 	// object may say more.
 	Invalid bool `json:"-"`
+}
+
+// ForField makes out whether an object was refused as invalid for the field that
+// a control blames, and for nothing else: then it is the fault that is refused.
+func (f Finding) ForField(at string) Finding {
+	_, said, found := strings.Cut(f.Message, " is invalid: ")
+	if !f.Invalid || at == "" || !found || strings.HasPrefix(said, "[") || !strings.Contains(said, "."+at+": ") {
+		return f
+	}
+	f.Outcome, f.By, f.Message = Refused, Validation, said
+	return f
 }
 
 var (

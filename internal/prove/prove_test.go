@@ -1,6 +1,7 @@
 package prove_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -83,6 +84,29 @@ func TestReadMakesOutTheMechanism(t *testing.T) {
 			t.Parallel()
 			if diff := cmp.Diff(prove.Read(tc.answer), tc.want); diff != "" {
 				t.Errorf("finding (-got +want):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestForFieldWantsTheFieldAndNothingElse(t *testing.T) {
+	t.Parallel()
+	const one = `Pod "a" is invalid: spec.containers[0].securityContext.procMount: Invalid value: "Unmasked": no`
+	for _, tc := range []struct {
+		name, message, at string
+		want              prove.Outcome
+	}{
+		{"the field alone", one, "securityContext.procMount", prove.Refused},
+		{"another field", one, "securityContext.privileged", prove.Unknown},
+		{"part of a name", one, "procMoun", prove.Unknown},
+		{"several faults", strings.Replace(one, "invalid: ", "invalid: [spec.x: Required value, ", 1) + "]", "securityContext.procMount", prove.Unknown},
+		{"a control without a field", one, "", prove.Unknown},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			got := prove.Read(prove.Answer{Code: 422, Reason: "Invalid", Message: tc.message}).ForField(tc.at)
+			if got.Outcome != tc.want || (got.By == prove.Validation) != (tc.want == prove.Refused) {
+				t.Errorf("got %q by %q", got.Outcome, got.By)
 			}
 		})
 	}

@@ -202,9 +202,10 @@ func (c *creator) try(ctx context.Context, bad prove.Case, namespace string) (Pr
 			return p, err
 		}
 		if p.Finding = prove.Read(answer); !p.Invalid {
-			break
+			return p, nil
 		}
 	}
+	p.Finding = p.ForField(bad.Control.At)
 	return p, nil
 }
 

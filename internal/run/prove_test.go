@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
 	"github.com/redoubt-k8s/redoubt/internal/clustertest"
 	"github.com/redoubt-k8s/redoubt/internal/finding"
@@ -32,8 +34,17 @@ func proofs(t *testing.T, o run.ProveOptions) map[string]run.Proof {
 }
 
 // invalidAlways are controls whose fault the API server itself takes for
-// invalid.
+// invalid, whatever policies there are.
 var invalidAlways = map[string]bool{"proc-mount": true, "seccomp-localhost-path": true}
+
+// byItself tells whether a proof is what it is without any policy: the API
+// server takes the object for invalid, or does not serve its kind.
+func byItself(id string, p run.Proof) bool {
+	if invalidAlways[id] {
+		return p.Outcome == prove.Refused && p.By == prove.Validation
+	}
+	return p.Outcome == prove.Unknown && strings.HasPrefix(p.Message, "the cluster does not serve ")
+}
 
 func TestProveAdmissionSeesPoliciesAtWork(t *testing.T) {
 	t.Parallel()
@@ -41,8 +52,7 @@ func TestProveAdmissionSeesPoliciesAtWork(t *testing.T) {
 	c.Create(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n")
 	o := run.ProveOptions{Cluster: run.Cluster{Kubeconfig: c.Kubeconfig}}
 	for id, p := range proofs(t, o) {
-		explained := invalidAlways[id] || strings.HasPrefix(p.Message, "the cluster does not serve ")
-		if p.Outcome != prove.Admitted && (p.Outcome != prove.Unknown || !explained) {
+		if p.Outcome != prove.Admitted && !byItself(id, p) {
 			t.Errorf("before: %s is %q by %q: %s", id, p.Outcome, p.By, p.Message)
 		}
 	}
@@ -82,7 +92,7 @@ func after(t *testing.T, o run.ProveOptions) (int, []string) {
 			left = append(left, id)
 		case p.By == prove.Policy && strings.HasPrefix(p.Name, policy.Prefix):
 			refused++
-		case p.Outcome == prove.Refused:
+		case !byItself(id, p):
 			t.Errorf("after: %s is refused by %s %s", id, p.By, p.Name)
 		}
 	}
@@ -168,6 +178,65 @@ webhooks:
 			t.Errorf("%s: got %q by %q with warnings %q (%s)", tc.name, p.Outcome, p.By, p.Warned, p.Message)
 		}
 	}
+}
+
+func TestProveAdmissionAsOthersInSeveralNamespaces(t *testing.T) {
+	t.Parallel()
+	c := clustertest.Start(t, clustertest.Options{Without: clustertest.ControlPlaneOnly, Config: clustertest.Config{Audit: clustertest.AuditEverything}})
+	c.Create(t, `apiVersion: v1
+kind: Namespace
+metadata: {name: guarded, labels: {pod-security.kubernetes.io/enforce: baseline}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: open}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: make-pods}
+rules: [{apiGroups: [""], resources: [pods], verbs: [create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: dev, namespace: open}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: make-pods}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: dev}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: operators}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: make-pods}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: Group, name: operators}]
+`)
+	in := func(as string, groups ...string) []string {
+		res, err := run.ProveAdmission(t.Context(), run.ProveOptions{
+			Cluster:   run.Cluster{Kubeconfig: c.Kubeconfig, As: as, AsGroups: groups, Timeout: time.Minute},
+			Selection: catalogue.Selection{IDs: []string{"privileged-container"}, Severity: finding.Info}, Namespaces: []string{"guarded", "open"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, p := range res.Proofs {
+			out = append(out, strings.TrimSpace(p.Namespace+" "+string(p.Outcome)+" "+string(p.By)))
+		}
+		return out
+	}
+	for _, tc := range []struct {
+		name string
+		got  []string
+		want []string
+	}{
+		{"a user with a right in one of them", in("dev"), []string{"guarded", "open admitted"}},
+		{"a member of a group with rights in both", in("ann", "operators"), []string{"guarded refused Pod Security", "open admitted"}},
+		{"a user without rights", in("nobody"), []string{"guarded", "open"}},
+		{"the administrator", in(""), []string{"guarded refused Pod Security", "open admitted"}},
+	} {
+		if diff := cmp.Diff(tc.got, tc.want); diff != "" {
+			t.Errorf("%s (-got +want):\n%s", tc.name, diff)
+		}
+	}
+	onlyDryRuns(t, c.AuditLog)
 }
 
 func TestGeneratePoliciesFollowsTheSelection(t *testing.T) {

@@ -21,14 +21,15 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
 )
 
-// readPolicies reads files and folders with admission policies.
+// readPolicies reads files and folders with admission policies. All of it has to
+// be readable: a policy that is left out would pass everything.
 func readPolicies(ctx context.Context, in Input, paths []string) (*inventory.Inventory, error) {
 	for _, p := range paths {
 		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) && p != "-" {
 			return nil, fmt.Errorf("--policies %s: there is no such file or folder", p)
 		}
 	}
-	in.Paths, in.Progress, in.Sized, in.Exclude = slices.Clone(paths), nil, nil, nil
+	in.Paths, in.Progress, in.Sized, in.Exclude, in.KeepGoing = slices.Clone(paths), nil, nil, nil, false
 	policies, err := readAll(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("read policies: %w", err)
