@@ -3,14 +3,10 @@ package run
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -239,50 +235,6 @@ func readText(name string) ([]byte, string) {
 	return text, ""
 }
 
-// ErrStdin is returned for an attempt to write to standard input.
-var ErrStdin = errors.New("standard input can't be edited in place; leave --write away and apply the diff, or name the file")
-
-// Write puts the new texts in the place of the old ones. Either all files are
-// replaced or, if one has changed meanwhile or can't be written, none.
-func (f *Fixed) Write() error {
-	var ready []*pending
-	defer func() {
-		for _, p := range ready {
-			_ = os.Remove(p.temporary) // already renamed, if all went well
-		}
-	}()
-	for _, name := range sortedKeys(f.Texts) {
-		if name == "-" {
-			return ErrStdin
-		}
-		_, known := f.Originals[name]
-		p, err := prepare(name, f.Texts[name], !known)
-		if err != nil {
-			return fmt.Errorf("write %s: %w; nothing was written", name, err)
-		}
-		ready = append(ready, p)
-	}
-	for _, p := range ready {
-		original, known := f.Originals[p.name]
-		now, err := os.ReadFile(p.target)
-		if !known && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read %s again: %w; nothing was written", p.name, err)
-		}
-		if !known || !bytes.Equal(now, original) {
-			return fmt.Errorf("%s has changed meanwhile; nothing was written, run fix again", p.name)
-		}
-	}
-	for i, p := range ready {
-		if err := os.Rename(p.temporary, p.target); err != nil {
-			return fmt.Errorf("replace %s: %w; %d of %d files were written", p.name, err, i, len(ready))
-		}
-	}
-	return nil
-}
-
 func sortedKeys(m map[string][]byte) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {
@@ -290,57 +242,4 @@ func sortedKeys(m map[string][]byte) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// writeNew writes a new file to the disk.
-func writeNew(name string, text []byte) error {
-	mode := fs.FileMode(newMode)
-	if strings.HasSuffix(name, ".sh") {
-		mode = folderMode
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// pending is a new text on disk, beside the file it will replace.
-type pending struct{ name, target, temporary string }
-
-// newMode is that of files that are added, as editors give it.
-const newMode = 0o644
-
-// prepare writes a text beside the file, with the mode of that. A link stays a
-// link: the file it leads to is replaced.
-func prepare(name string, text []byte, isNew bool) (*pending, error) { //nolint:revive // a property of the file
-	target, mode := name, fs.FileMode(newMode)
-	if _, err := os.Lstat(name); isNew && err == nil {
-		return nil, errors.New("there is a file of that name by now; run fix again")
-	}
-	if !isNew {
-		var err error
-		if target, err = filepath.EvalSymlinks(name); err != nil {
-			return nil, err
-		}
-		info, err := os.Stat(target)
-		if err != nil {
-			return nil, err
-		}
-		if mode = info.Mode(); mode&writable == 0 {
-			return nil, errors.New("the file is read-only")
-		}
-	}
-	f, err := os.CreateTemp(filepath.Dir(target), ".redoubt-*")
-	if err != nil {
-		return nil, err
-	}
-	p := &pending{name: name, target: target, temporary: f.Name()}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode.Perm()), f.Sync(), f.Close())
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(p.temporary))
-	}
-	return p, nil
 }
