@@ -78,20 +78,8 @@ review. Only safe ones are offered unless --safety review is given.`,
 }
 
 func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.FixOptions) error {
-	opts.Safety = control.Safety(flags.safety)
-	if opts.Safety != control.Safe && opts.Safety != control.Review {
-		return fmt.Errorf("--safety %q: want safe or review", flags.safety)
-	}
-	if flags.format != "diff" && flags.format != "json" {
-		return fmt.Errorf("--output %q: want diff or json", flags.format)
-	}
-	if opts.User < 0 {
-		return errors.New("--run-as-user: want a number above 0")
-	}
-	for _, folder := range opts.Writable {
-		if !strings.HasPrefix(folder, "/") || folder == "/" {
-			return fmt.Errorf("--writable %q: want the full path of a folder", folder)
-		}
+	if err := flags.check(cmd, &opts); err != nil {
+		return err
 	}
 	var err error
 	if opts.MaxFileSize, err = parseSize(flags.fileSize); err != nil {
@@ -102,9 +90,6 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	}
 	opts.OwnControls = flags.selection.dir
 	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
-	if err := flags.check(cmd, &opts); err != nil {
-		return err
-	}
 	res, broken := fixWith(cmd, streams, flags, opts)
 	if res == nil {
 		return broken
@@ -127,8 +112,23 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	return nil
 }
 
-// check refuses flags that would have no effect.
+// check refuses flags that make no sense or would have no effect.
 func (f *fixFlags) check(cmd *cobra.Command, opts *run.FixOptions) error {
+	opts.Safety = control.Safety(f.safety)
+	if opts.Safety != control.Safe && opts.Safety != control.Review {
+		return fmt.Errorf("--safety %q: want safe or review", f.safety)
+	}
+	if f.format != "diff" && f.format != "json" {
+		return fmt.Errorf("--output %q: want diff or json", f.format)
+	}
+	if opts.User < 0 {
+		return errors.New("--run-as-user: want a number above 0")
+	}
+	for _, folder := range opts.Writable {
+		if !strings.HasPrefix(folder, "/") || folder == "/" {
+			return fmt.Errorf("--writable %q: want the full path of a folder", folder)
+		}
+	}
 	if err := f.cluster.check(cmd); err != nil {
 		return err
 	}

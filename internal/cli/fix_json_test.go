@@ -192,8 +192,8 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	type object struct {
-		Properties map[string]any
-		Required   []string
+		Properties map[string]any `json:"properties"`
+		Required   []string       `json:"required"`
 	}
 	var schema struct {
 		object
@@ -224,7 +224,7 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 	}
 }
 
-func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) { //nolint:paralleltest // it changes the folder
+func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) {
 	dir := unpack(t, "-- a.yaml --\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  hostPID: true\n  containers:\n  - name: a\n    image: x\n")
 	t.Chdir(dir)
 	code, out, errs := call(t, "fix", "a.yaml", "-o", "json", "--control", "host-pid", "--safety", "review")
@@ -255,7 +255,11 @@ func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) { //nolint:paralleltest // i
   "after": 0
 }
 `
-	var got struct{ Edits []struct{ Why string } }
+	var got struct {
+		Edits []struct {
+			Why string `json:"why"`
+		} `json:"edits"`
+	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Edits) != 1 {
 		t.Fatal(err, out)
 	}
@@ -302,8 +306,11 @@ spec:
 		t.Errorf("the folder holds %v (%v)", entries, err)
 	}
 	for _, args := range [][]string{
-		{"fix", file, "--write"}, {"fix", "--cluster", "--write"}, {"fix", "--cluster", "a.yaml"},
-		{"fix", file, "--kubeconfig", "x"}, {"fix", file, "../../examples/shop"},
+		{"fix", file, "--write"},
+		{"fix", "--cluster", "--write"},
+		{"fix", "--cluster", "a.yaml"},
+		{"fix", file, "--kubeconfig", "x"},
+		{"fix", file, "../../examples/shop"},
 		{"fix", file, "--control", "host-pid", "--safety", "review", "--output-dir", dir},
 	} {
 		if code, _, errs := call(t, args...); code != 2 {

@@ -252,23 +252,29 @@ func onlyInputsChange(t *testing.T, old, now map[string]string, res *run.Fixed) 
 		if !ok || old[name] == "" {
 			continue
 		}
-		edited := make(map[int]bool)
-		for _, e := range res.Edits {
-			edited[int(e.Line)] = edited[int(e.Line)] || e.File == name
-		}
-		at := 0
-		kept := strings.SplitAfter(now[name], "\n")
-		for i, line := range strings.SplitAfter(old[name], "\n") {
-			if n := slices.Index(kept[at:], line); n >= 0 {
-				at += n + 1
-			} else if !edited[i+1] {
-				t.Errorf("%s:%d: %q is gone, and no edit says so", name, i+1, line)
-			}
-		}
+		otherLinesStay(t, name, old[name], now[name], res)
 	}
 	for name := range old {
 		if _, ok := now[name]; !ok {
 			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// otherLinesStay wants all lines of a file but the edited ones.
+func otherLinesStay(t *testing.T, name, old, now string, res *run.Fixed) {
+	t.Helper()
+	edited := make(map[int]bool)
+	for _, e := range res.Edits {
+		edited[int(e.Line)] = edited[int(e.Line)] || e.File == name
+	}
+	at := 0
+	kept := strings.SplitAfter(now, "\n")
+	for i, line := range strings.SplitAfter(old, "\n") {
+		if n := slices.Index(kept[at:], line); n >= 0 {
+			at += n + 1
+		} else if !edited[i+1] {
+			t.Errorf("%s:%d: %q is gone, and no edit says so", name, i+1, line)
 		}
 	}
 }

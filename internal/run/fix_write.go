@@ -41,26 +41,14 @@ func fill(dir, pattern string, text []byte, mode fs.FileMode) (string, error) {
 func (f *Fixed) Write() error { return f.write(realDisk()) }
 
 func (f *Fixed) write(to disk) error {
-	var ready []*pending
+	ready, err := f.prepareAll(to)
 	defer func() {
 		for _, p := range ready {
 			_ = os.Remove(p.temporary) // already renamed, if all went well
 		}
 	}()
-	for _, name := range sortedKeys(f.Texts) {
-		if name == "-" {
-			return ErrStdin
-		}
-		p, err := f.prepare(to, name)
-		if err != nil {
-			return fmt.Errorf("write %s: %w; nothing was written", name, err)
-		}
-		ready = append(ready, p)
-		for _, other := range ready[:len(ready)-1] {
-			if p.same(other) && !bytes.Equal(f.Texts[name], f.Texts[other.name]) {
-				return fmt.Errorf("%s and %s are one file, and their edits differ; nothing was written, give one of them", other.name, name)
-			}
-		}
+	if err != nil {
+		return err
 	}
 	for _, p := range ready {
 		if err := f.unchanged(p); err != nil {
@@ -77,6 +65,28 @@ func (f *Fixed) write(to disk) error {
 		}
 	}
 	return nil
+}
+
+// prepareAll writes all new texts beside their files. With an error it returns
+// what it has written by then.
+func (f *Fixed) prepareAll(to disk) ([]*pending, error) {
+	var ready []*pending
+	for _, name := range sortedKeys(f.Texts) {
+		if name == "-" {
+			return ready, ErrStdin
+		}
+		p, err := f.prepare(to, name)
+		if err != nil {
+			return ready, fmt.Errorf("write %s: %w; nothing was written", name, err)
+		}
+		ready = append(ready, p)
+		for _, other := range ready[:len(ready)-1] {
+			if p.same(other) && !bytes.Equal(f.Texts[name], f.Texts[other.name]) {
+				return ready, fmt.Errorf("%s and %s are one file, and their edits differ; nothing was written, give one of them", other.name, name)
+			}
+		}
+	}
+	return ready, nil
 }
 
 // unchanged makes sure that a file is what was read.

@@ -127,10 +127,10 @@ func TestFoldersWithoutWritePermissionAreRefused(t *testing.T) {
 		t.Skip("root may write everywhere; the case with a disk that refuses covers it")
 	}
 	dir, f := edited(t)
-	if err := os.Chmod(dir, 0o500); err != nil { //nolint:gosec // the test is about it
+	if err := os.Chmod(dir, 0o500); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) }) //nolint:gosec // or it can't be removed
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
 	if err := f.Write(); !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "nothing was written") {
 		t.Errorf("error %v", err)
 	}
