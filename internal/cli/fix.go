@@ -38,6 +38,10 @@ func fixCommand(streams Streams) *cobra.Command {
 lines that must change do; comments, quoting and layout stay. Each edit is judged
 again: it is offered only if the finding is gone and nothing else is worse.
 
+For a cluster (--cluster) or a file of redoubt snapshot it makes patches, in the
+order in which they are to be applied; nothing is ever applied. --output-dir writes
+them into a folder, with a script.
+
 Without --write nothing is changed: the edits go to standard output as a unified
 diff for patch -p1 or git apply, and what is left to do to standard error.
 
@@ -45,7 +49,9 @@ Edits are safe, if they can't change how a correct program behaves, or need a
 review. Only safe ones are offered unless --safety review is given.`,
 		Example: `  redoubt fix deploy/
   redoubt fix deploy/ --safety review > hardening.patch
-  redoubt fix deploy/cart.yaml --control privilege-escalation --write`,
+  redoubt fix deploy/cart.yaml --control privilege-escalation --write
+  redoubt fix charts/shop --values prod.yaml --write --output-dir patches/
+  redoubt fix --cluster --context prod --safety review --output-dir patches/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Paths, opts.Stdin = args, streams.In
 			return fixFiles(cmd, streams, &flags, opts)
@@ -239,6 +245,9 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
 	} else {
 		fmt.Fprintf(&b, "%s of live objects: applied, findings would go from %d to %d\n", plural(len(res.Patches), "patch"), res.Before, res.After)
+		for _, g := range res.Gaps {
+			fmt.Fprintf(&b, "not read, so not judged: %s: %s\n", oneLine(g.What), oneLine(g.Why))
+		}
 		if flags.folder != "" && len(res.Patches) > 0 {
 			fmt.Fprintf(&b, "nothing was applied: %s/README.md says how\n", strings.TrimSuffix(flags.folder, "/"))
 		}

@@ -287,6 +287,9 @@ spec:
 	if diff := cmp.Diff(out, want); code != 0 || diff != "" {
 		t.Errorf("exit code %d: %s\n%s", code, errs, diff)
 	}
+	if page, err := os.ReadFile("../../docs/fix.md"); err != nil || !strings.Contains(string(page), "$ redoubt fix prod.redoubt --control host-pid --safety review\n"+want) {
+		t.Errorf("docs/fix.md shows something else (%v)", err)
+	}
 	for _, text := range []string{
 		"1 patch of live objects: applied, findings would go from 3 to 2",
 		"shop/ReplicaSet/made-1 host-pid: it is made by Deployment/made, which would set it back",

@@ -106,6 +106,16 @@ func patchable(o *inventory.Object, changes []edit.Change) error {
 	return nil
 }
 
+// possible tells why an edit of a live object can't be made. What a new object
+// has to allow is known only if all that it concerns could be read.
+func (s *session) possible(p *proposal, o *inventory.Object) error {
+	if len(p.documents) > 0 && len(s.state.inv.Gaps) > 0 {
+		g := s.state.inv.Gaps[0]
+		return fmt.Errorf("not all of the cluster could be read (%s: %s), so that what a new object would do to it is not known", g.What, g.Why)
+	}
+	return patchable(o, p.changes)
+}
+
 // createdFile stands for objects that are to be created.
 const createdFile = "(new)"
 

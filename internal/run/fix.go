@@ -48,6 +48,8 @@ type Fixed struct {
 	Originals map[string][]byte
 	// From names the cluster or snapshot that was read, "" for files.
 	From string
+	// Gaps are what could not be read of it.
+	Gaps []inventory.Gap
 }
 
 // Fix reads, judges and works out edits. It writes nothing; [Write] does.
@@ -121,7 +123,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	}
 	fixed := &Fixed{Result: res, Originals: texts}
 	if opts.live != nil {
-		fixed.From = opts.live.name
+		fixed.From, fixed.Gaps = opts.live.name, inv.Gaps
 	}
 	return fixed, brokenInput(inv, opts.KeepGoing)
 }
