@@ -108,7 +108,7 @@ func TestLiveObjectsThatWouldBeSetBackAreRefused(t *testing.T) {
 
 func TestNewObjectsComeInAnOrderThatLocksNobodyOut(t *testing.T) {
 	t.Parallel()
-	text := strings.Split(shopServices, "---\napiVersion: networking.k8s.io/v1")[0]
+	text, _, _ := strings.Cut(shopServices, "---\napiVersion: networking.k8s.io/v1")
 	text = strings.Replace(text, "metadata: {name: shop}", "metadata: {name: shop, labels: {}}", 1)
 	res := patchesOf(t, text, nil, "default-deny-ingress", "default-deny-egress", "limit-range-missing", "pod-security-level-missing")
 	var got []string

@@ -81,7 +81,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		selected, err = catalogue.Select(all, opts.Selection)
 		return err
 	})
-	seen := &keeper{parsed: make(map[string][]edit.Parsed)}
+	seen := &keeper{parsed: make(map[string][]edit.Parsed), texts: make(map[string][]byte)}
 	opts.decode = seen.decode
 	inv, readErr := readAll(ctx)
 	if err := group.Wait(); err != nil {
@@ -103,7 +103,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		res := check.Run(inv, compiled, check.Options{Memory: memory})
 		return settings.apply(res.Findings, inv, all, opts.Now), nil
 	}
-	texts, locked := readTexts(inv, stdin)
+	texts, locked := readTexts(inv, stdin, seen.texts)
 	limits := decode.DefaultLimits()
 	if opts.MaxFileSize > 0 {
 		limits.Bytes = opts.MaxFileSize
@@ -134,6 +134,7 @@ type keeper struct {
 	mu     sync.Mutex
 	bytes  int
 	parsed map[string][]edit.Parsed
+	texts  map[string][]byte
 }
 
 // maxKept bounds the text of which this is kept: nodes are large.
@@ -150,7 +151,7 @@ func (k *keeper) decode(data []byte, origin *inventory.Origin, limits decode.Lim
 	res, documents, err := decode.Documents(data, origin, limits)
 	if len(res.Objects) > 0 {
 		k.mu.Lock()
-		k.parsed[origin.File] = fix.Parsed(documents)
+		k.parsed[origin.File], k.texts[origin.File] = fix.Parsed(documents), data
 		k.mu.Unlock()
 	}
 	return res, err
@@ -193,13 +194,13 @@ func keepStdin(opts *FixOptions) ([]byte, error) {
 // writable are the bits of a mode that let somebody write.
 const writable = 0o222
 
-// readTexts reads the files that hold objects, and says of some that they must
-// not be edited.
-func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[string]string) {
+// readTexts reads the files that hold objects, unless their texts are known, and
+// says of some that they must not be edited.
+func readTexts(inv *inventory.Inventory, stdin []byte, known map[string][]byte) (map[string][]byte, map[string]string) {
 	texts, locked := make(map[string][]byte), make(map[string]string)
 	for _, o := range inv.Objects {
 		name := o.Origin.File
-		if _, known := texts[name]; known || locked[name] != "" || o.Origin.Kind != inventory.FromManifest {
+		if _, done := texts[name]; done || locked[name] != "" || o.Origin.Kind != inventory.FromManifest {
 			continue
 		}
 		if name == "-" {
@@ -210,7 +211,7 @@ func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[s
 			locked[name] = "a Dockerfile is not edited: change it by hand and build the image anew"
 			continue
 		}
-		text, why := readText(name)
+		text, why := readText(name, known[name])
 		if why != "" {
 			locked[name] = why
 			continue
@@ -220,12 +221,11 @@ func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[s
 	return texts, locked
 }
 
-// readText reads a file that may be edited. The second result says why it must
-// not be.
-func readText(name string) ([]byte, string) {
+// readText reads a file that may be edited, unless its text is known. The second
+// result says why it must not be.
+func readText(name string, text []byte) ([]byte, string) {
 	info, err := os.Stat(name)
-	var text []byte
-	if err == nil {
+	if err == nil && text == nil {
 		text, err = os.ReadFile(name)
 	}
 	switch {
