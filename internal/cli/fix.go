@@ -39,6 +39,10 @@ func fixCommand(streams Streams) *cobra.Command {
 lines that must change do; comments, quoting and layout stay. Each edit is judged
 again: it is offered only if the finding is gone and nothing else is worse.
 
+For a cluster (--cluster) or a file of redoubt snapshot it makes patches, in the
+order in which they are to be applied; nothing is ever applied. --output-dir writes
+them into a folder, with a script.
+
 Without --write nothing is changed: the edits go to standard output as a unified
 diff for patch -p1 or git apply, and what is left to do to standard error.
 
@@ -46,7 +50,9 @@ Edits are safe, if they can't change how a correct program behaves, or need a
 review. Only safe ones are offered unless --safety review is given.`,
 		Example: `  redoubt fix deploy/
   redoubt fix deploy/ --safety review > hardening.patch
-  redoubt fix deploy/cart.yaml --control privilege-escalation --write`,
+  redoubt fix deploy/cart.yaml --control privilege-escalation --write
+  redoubt fix charts/shop --values prod.yaml --write --output-dir patches/
+  redoubt fix --cluster --context prod --safety review --output-dir patches/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			opts.Paths, opts.Stdin = args, streams.In
 			return fixFiles(cmd, streams, &flags, opts)
@@ -81,20 +87,8 @@ review. Only safe ones are offered unless --safety review is given.`,
 }
 
 func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.FixOptions) error {
-	opts.Safety = control.Safety(flags.safety)
-	if opts.Safety != control.Safe && opts.Safety != control.Review {
-		return fmt.Errorf("--safety %q: want safe or review", flags.safety)
-	}
-	if flags.format != "diff" && flags.format != "json" {
-		return fmt.Errorf("--output %q: want diff or json", flags.format)
-	}
-	if opts.User < 0 {
-		return errors.New("--run-as-user: want a number above 0")
-	}
-	for _, folder := range opts.Writable {
-		if !strings.HasPrefix(folder, "/") || folder == "/" {
-			return fmt.Errorf("--writable %q: want the full path of a folder", folder)
-		}
+	if err := flags.check(cmd, &opts); err != nil {
+		return err
 	}
 	var err error
 	if opts.MaxFileSize, err = parseSize(flags.fileSize); err != nil {
@@ -105,9 +99,6 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	}
 	opts.OwnControls = flags.selection.dir
 	opts.Now = time.Now() //nolint:forbidigo // the shell is where the clock is read
-	if err := flags.check(cmd, &opts); err != nil {
-		return err
-	}
 	res, broken := fixWith(cmd, streams, flags, opts)
 	if res == nil {
 		return broken
@@ -130,8 +121,23 @@ func fixFiles(cmd *cobra.Command, streams Streams, flags *fixFlags, opts run.Fix
 	return nil
 }
 
-// check refuses flags that would have no effect.
+// check refuses flags that make no sense or would have no effect.
 func (f *fixFlags) check(cmd *cobra.Command, opts *run.FixOptions) error {
+	opts.Safety = control.Safety(f.safety)
+	if opts.Safety != control.Safe && opts.Safety != control.Review {
+		return fmt.Errorf("--safety %q: want safe or review", f.safety)
+	}
+	if f.format != "diff" && f.format != "json" {
+		return fmt.Errorf("--output %q: want diff or json", f.format)
+	}
+	if opts.User < 0 {
+		return errors.New("--run-as-user: want a number above 0")
+	}
+	for _, folder := range opts.Writable {
+		if !strings.HasPrefix(folder, "/") || folder == "/" {
+			return fmt.Errorf("--writable %q: want the full path of a folder", folder)
+		}
+	}
 	if err := f.cluster.check(cmd); err != nil {
 		return err
 	}
@@ -264,6 +270,9 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
 	} else {
 		fmt.Fprintf(&b, "%s of live objects: applied, findings would go from %d to %d\n", plural(len(res.Patches), "patch"), res.Before, res.After)
+		for _, g := range res.Gaps {
+			fmt.Fprintf(&b, "not read, so not judged: %s: %s\n", oneLine(g.What), oneLine(g.Why))
+		}
 		if flags.folder != "" && len(res.Patches) > 0 {
 			fmt.Fprintf(&b, "nothing was applied: %s/README.md says how\n", strings.TrimSuffix(flags.folder, "/"))
 		}

@@ -192,8 +192,8 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 		t.Fatal(err)
 	}
 	type object struct {
-		Properties map[string]any
-		Required   []string
+		Properties map[string]any `json:"properties"`
+		Required   []string       `json:"required"`
 	}
 	var schema struct {
 		object
@@ -224,7 +224,7 @@ func TestSchemaKnowsAllFields(t *testing.T) {
 	}
 }
 
-func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) { //nolint:paralleltest // it changes the folder
+func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) {
 	dir := unpack(t, "-- a.yaml --\napiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  hostPID: true\n  containers:\n  - name: a\n    image: x\n")
 	t.Chdir(dir)
 	code, out, errs := call(t, "fix", "a.yaml", "-o", "json", "--control", "host-pid", "--safety", "review")
@@ -256,7 +256,11 @@ func TestAnEditIsWrittenAsItAlwaysWas(t *testing.T) { //nolint:paralleltest // i
   "after": 0
 }
 `
-	var got struct{ Edits []struct{ Why string } }
+	var got struct {
+		Edits []struct {
+			Why string `json:"why"`
+		} `json:"edits"`
+	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Edits) != 1 {
 		t.Fatal(err, out)
 	}
@@ -284,6 +288,9 @@ spec:
 	if diff := cmp.Diff(out, want); code != 0 || diff != "" {
 		t.Errorf("exit code %d: %s\n%s", code, errs, diff)
 	}
+	if page, err := os.ReadFile("../../docs/fix.md"); err != nil || !strings.Contains(string(page), "$ redoubt fix prod.redoubt --control host-pid --safety review\n"+want) {
+		t.Errorf("docs/fix.md shows something else (%v)", err)
+	}
 	for _, text := range []string{
 		"1 patch of live objects: applied, findings would go from 3 to 2",
 		"shop/ReplicaSet/made-1 host-pid: it is made by Deployment/made, which would set it back",
@@ -303,8 +310,11 @@ spec:
 		t.Errorf("the folder holds %v (%v)", entries, err)
 	}
 	for _, args := range [][]string{
-		{"fix", file, "--write"}, {"fix", "--cluster", "--write"}, {"fix", "--cluster", "a.yaml"},
-		{"fix", file, "--kubeconfig", "x"}, {"fix", file, "../../examples/shop"},
+		{"fix", file, "--write"},
+		{"fix", "--cluster", "--write"},
+		{"fix", "--cluster", "a.yaml"},
+		{"fix", file, "--kubeconfig", "x"},
+		{"fix", file, "../../examples/shop"},
 		{"fix", file, "--control", "host-pid", "--safety", "review", "--output-dir", dir},
 	} {
 		if code, _, errs := call(t, args...); code != 2 {

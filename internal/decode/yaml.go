@@ -133,9 +133,7 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		var top yaml.Node
 		err := dec.Decode(&top)
 		if errors.Is(err, io.EOF) {
-			if d.keep {
-				d.kept = append(d.kept, Document{doc.text, int(doc.line), nodes})
-			}
+			d.retain(Document{doc.text, int(doc.line), nodes})
 			return roots, nil
 		}
 		if err != nil {
@@ -144,17 +142,12 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		if len(top.Content) == 0 {
 			continue
 		}
-		if d.keep {
-			nodes = append(nodes, top.Content[0])
-		}
+		nodes = append(nodes, top.Content[0])
 		r := root{node: new(inventory.Node)}
 		b := &builder{decoder: d, root: &r, line: doc.line}
 		d.restart()
 		if err := b.build(top.Content[0], r.node, 0); err != nil {
-			if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" && bytes.Contains(doc.text, []byte("{{")) {
-				e.Hint = templateHint
-			}
-			return roots, err
+			return roots, hinted(err, doc.text)
 		}
 		if top.Content[0].Kind == yaml.ScalarNode && r.node.Kind == inventory.Null {
 			continue // an empty document is nothing, not something foreign
@@ -164,6 +157,21 @@ func (d *decoder) chunk(doc document) ([]root, error) {
 		}
 		roots = append(roots, r)
 	}
+}
+
+// retain keeps the nodes of a document for those who want them.
+func (d *decoder) retain(doc Document) {
+	if d.keep {
+		d.kept = append(d.kept, doc)
+	}
+}
+
+// hinted says of a text with actions of a template that it is one.
+func hinted(err error, text []byte) error {
+	if e, ok := errors.AsType[*Error](err); ok && e.Hint == "" && bytes.Contains(text, []byte("{{")) {
+		e.Hint = templateHint
+	}
+	return err
 }
 
 const templateHint = "this looks like a template; scan the chart folder that has the Chart.yaml instead"

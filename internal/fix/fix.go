@@ -276,24 +276,19 @@ func parallel(n int, do func(i int)) {
 // as there.
 type decoded struct {
 	objects []*inventory.Object
-	parsed  []edit.Parsed
 	err     error
 }
 
 func (s *session) decode(name string, text []byte) decoded {
-	origin := &inventory.Origin{Kind: inventory.FromManifest, File: name}
+	read := decode.File
 	if s.Dockerfile != nil && s.dockerfiles[name] {
-		res, err := s.Dockerfile(text, origin, s.Limits)
-		if len(res.Objects) > 0 {
-			err = nil
-		}
-		return decoded{objects: res.Objects, err: err}
+		read = s.Dockerfile
 	}
-	res, documents, err := decode.Documents(text, origin, s.Limits)
+	res, err := read(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
 	if len(res.Objects) > 0 {
 		err = nil
 	}
-	return decoded{res.Objects, Parsed(documents), err}
+	return decoded{res.Objects, err}
 }
 
 // Parsed is what was decoded, for who edits it.
@@ -385,9 +380,8 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 			return next, &strayError{name}
 		}
 		next.inv.Add(files[i].objects...)
-		if next.parsed != nil {
-			next.parsed[name] = files[i].parsed
-		}
+		// Few files are edited in several rounds; for those it is parsed again.
+		delete(next.parsed, name)
 	}
 	next.inv.Seal()
 	if err := s.strays(texts, &next, trial); err != nil {

@@ -106,6 +106,16 @@ func patchable(o *inventory.Object, changes []edit.Change) error {
 	return nil
 }
 
+// possible tells why an edit of a live object can't be made. What a new object
+// has to allow is known only if all that it concerns could be read.
+func (s *session) possible(p *proposal, o *inventory.Object) error {
+	if len(p.documents) > 0 && len(s.state.inv.Gaps) > 0 {
+		g := s.state.inv.Gaps[0]
+		return fmt.Errorf("not all of the cluster could be read (%s: %s), so that what a new object would do to it is not known", g.What, g.Why)
+	}
+	return patchable(o, p.changes)
+}
+
 // createdFile stands for objects that are to be created.
 const createdFile = "(new)"
 
@@ -140,54 +150,26 @@ const (
 	orderLast
 )
 
+// ordered is a patch with its place among the others.
+type ordered struct {
+	Patch
+
+	order int
+	key   objectKey
+}
+
 // livePatches makes patches of all that was changed, in the order in which they
 // are to be applied.
 func (s *session) livePatches() error {
-	type ordered struct {
-		Patch
-
-		order int
-		key   objectKey
+	changed, err := s.changedObjects()
+	if err != nil {
+		return err
 	}
-	var all []ordered
-	was := make(map[objectKey]*inventory.Object)
-	for o, k := range objectKeys(s.inv) {
-		was[k] = o
+	added, err := s.createdObjects()
+	if err != nil {
+		return err
 	}
-	now := s.objectKeys()
-	for _, o := range s.state.inv.Objects {
-		k := now[o]
-		if len(s.patched[k]) == 0 || was[k].Root.Equal(o.Root) {
-			continue
-		}
-		kind, text, err := patchBetween(was[k], o)
-		if err != nil {
-			return err
-		}
-		p := ordered{Patch{Object: o.Ref(), Type: kind, Text: string(text)}, orderMiddle, k}
-		if o.Kind == "Namespace" {
-			p.order = orderLast
-		}
-		for i, e := range s.result.Edits {
-			if s.edited[i] == k && e.Path != "" && !slices.Contains(p.Controls, e.Control) {
-				p.Controls = append(p.Controls, e.Control)
-			}
-		}
-		p.File, p.Command = "patch-"+fileName(o), patchCommand(o, kind)
-		all = append(all, p)
-	}
-	for _, c := range s.created {
-		res, err := decode.File([]byte(c.text), &inventory.Origin{Kind: inventory.FromManifest, File: createdFile}, s.Limits)
-		if err != nil || len(res.Objects) != 1 {
-			return fmt.Errorf("read the new %s: %w", c.name, err)
-		}
-		o := res.Objects[0]
-		p := ordered{Patch{Object: o.Ref(), Type: Create, Text: c.text, Controls: []string{c.control}, File: "create-" + fileName(o), Command: "kubectl create -f"}, orderFirst, objectKey{}}
-		if o.Kind == "LimitRange" || o.Kind == "ResourceQuota" || strings.HasPrefix(o.Name, "default-deny-") {
-			p.order = orderLast
-		}
-		all = append(all, p)
-	}
+	all := slices.Concat(changed, added)
 	slices.SortStableFunc(all, func(a, b ordered) int { return a.order - b.order })
 	files := make(map[objectKey]string)
 	for i := range all {
@@ -205,6 +187,55 @@ func (s *session) livePatches() error {
 		s.result.Edits[i].File = files[s.edited[i]]
 	}
 	return nil
+}
+
+// changedObjects are the patches of objects that are there.
+func (s *session) changedObjects() ([]ordered, error) {
+	var out []ordered
+	was := make(map[objectKey]*inventory.Object)
+	for o, k := range objectKeys(s.inv) {
+		was[k] = o
+	}
+	now := s.objectKeys()
+	for _, o := range s.state.inv.Objects {
+		k := now[o]
+		if len(s.patched[k]) == 0 || was[k].Root.Equal(o.Root) {
+			continue
+		}
+		kind, text, err := patchBetween(was[k], o)
+		if err != nil {
+			return nil, err
+		}
+		p := ordered{Patch{Object: o.Ref(), Type: kind, Text: string(text), File: "patch-" + fileName(o), Command: patchCommand(o, kind)}, orderMiddle, k}
+		if o.Kind == "Namespace" {
+			p.order = orderLast
+		}
+		for i, e := range s.result.Edits {
+			if s.edited[i] == k && e.Path != "" && !slices.Contains(p.Controls, e.Control) {
+				p.Controls = append(p.Controls, e.Control)
+			}
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// createdObjects are those that are missing.
+func (s *session) createdObjects() ([]ordered, error) {
+	var out []ordered
+	for _, c := range s.created {
+		res, err := decode.File([]byte(c.text), &inventory.Origin{Kind: inventory.FromManifest, File: createdFile}, s.Limits)
+		if err != nil || len(res.Objects) != 1 {
+			return nil, fmt.Errorf("read the new %s: %w", c.name, err)
+		}
+		o := res.Objects[0]
+		p := ordered{Patch{Object: o.Ref(), Type: Create, Text: c.text, Controls: []string{c.control}, File: "create-" + fileName(o), Command: "kubectl create -f"}, orderFirst, objectKey{}}
+		if o.Kind == "LimitRange" || o.Kind == "ResourceQuota" || strings.HasPrefix(o.Name, "default-deny-") {
+			p.order = orderLast
+		}
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 // patchCommand is the command but for the file.
@@ -362,51 +393,61 @@ func mergePatch(old, now *inventory.Node) (map[string]any, bool) {
 	return out, true
 }
 
-// jsonPatch lists the operations that make one tree the other. An item of a list
-// is made sure of by its name before it is changed.
+// jsonPatch lists the operations that make one tree the other.
 func jsonPatch(old, now *inventory.Node, path string) []any {
-	op := func(name, at string, value any) map[string]any {
-		out := map[string]any{"op": name, "path": at}
-		if name != "remove" {
-			out["value"] = value
-		}
-		return out
-	}
 	switch {
 	case old.Equal(now):
 		return nil
 	case old.Kind == inventory.Map && now.Kind == inventory.Map:
-		var out []any
-		for _, item := range old.All() {
-			at := path + "/" + pointer(item.Key)
-			if twin := now.Get(item.Key); twin != nil {
-				out = append(out, jsonPatch(item, twin, at)...)
-			} else {
-				out = append(out, op("remove", at, nil))
-			}
-		}
-		for _, item := range now.All() {
-			if old.Get(item.Key) == nil {
-				out = append(out, op("add", path+"/"+pointer(item.Key), item.Any()))
-			}
-		}
-		return out
+		return jsonMap(old, now, path)
 	case old.Kind == inventory.List && now.Kind == inventory.List && now.Len() >= old.Len():
-		var out []any
-		for i, item := range old.All() {
-			at := path + "/" + strconv.Itoa(i)
-			below := jsonPatch(item, now.Index(i), at)
-			if name := item.Get("name"); len(below) > 0 && name != nil {
-				out = append(out, op("test", at+"/name", name.Any()))
-			}
-			out = append(out, below...)
-		}
-		for i := old.Len(); i < now.Len(); i++ {
-			out = append(out, op("add", path+"/-", now.Index(i).Any()))
-		}
-		return out
+		return jsonList(old, now, path)
 	}
-	return []any{op("replace", path, now.Any())}
+	return []any{operation("replace", path, now)}
+}
+
+// operation is one of a JSON patch.
+func operation(name, path string, value *inventory.Node) map[string]any {
+	out := map[string]any{"op": name, "path": path}
+	if value != nil {
+		out["value"] = value.Any()
+	}
+	return out
+}
+
+func jsonMap(old, now *inventory.Node, path string) []any {
+	var out []any
+	for _, item := range old.All() {
+		at := path + "/" + pointer(item.Key)
+		if twin := now.Get(item.Key); twin != nil {
+			out = append(out, jsonPatch(item, twin, at)...)
+		} else {
+			out = append(out, operation("remove", at, nil))
+		}
+	}
+	for _, item := range now.All() {
+		if old.Get(item.Key) == nil {
+			out = append(out, operation("add", path+"/"+pointer(item.Key), item))
+		}
+	}
+	return out
+}
+
+// jsonList makes sure of an item by its name before it is changed.
+func jsonList(old, now *inventory.Node, path string) []any {
+	var out []any
+	for i, item := range old.All() {
+		at := path + "/" + strconv.Itoa(i)
+		below := jsonPatch(item, now.Index(i), at)
+		if name := item.Get("name"); len(below) > 0 && name != nil {
+			out = append(out, operation("test", at+"/name", name))
+		}
+		out = append(out, below...)
+	}
+	for i := old.Len(); i < now.Len(); i++ {
+		out = append(out, operation("add", path+"/-", now.Index(i)))
+	}
+	return out
 }
 
 // pointer is a key in a JSON pointer.

@@ -190,20 +190,7 @@ func worst(t *testing.T, files, after map[string]string) {
 // be a part of an edited field, or still be there around what came in.
 func untouched(t *testing.T, name, old, now string, res *fix.Result) {
 	t.Helper()
-	edited := make(map[int]bool)
-	objects := load(t, map[string]string{name: old}).Objects
-	for _, e := range res.Edits {
-		if e.File != name || e.Path == "" {
-			continue
-		}
-		for _, o := range objects {
-			if n := o.Root.At(e.Path); n != nil && o.Ref() == e.Object {
-				for line := int(n.Line); line <= last(n); line++ {
-					edited[line] = true
-				}
-			}
-		}
-	}
+	edited := editedLines(t, name, old, res)
 	at := 0
 	for h := range strings.SplitSeq(fix.Unified(name, []byte(old), []byte(now)), "\n@@ ") {
 		var gone, came strings.Builder
@@ -226,6 +213,26 @@ func untouched(t *testing.T, name, old, now string, res *fix.Result) {
 		}
 		settled(t, name, &gone, &came)
 	}
+}
+
+// editedLines are those of the values that edits replace or take away.
+func editedLines(t *testing.T, name, old string, res *fix.Result) map[int]bool {
+	t.Helper()
+	edited := make(map[int]bool)
+	objects := load(t, map[string]string{name: old}).Objects
+	for _, e := range res.Edits {
+		if e.File != name || e.Path == "" {
+			continue
+		}
+		for _, o := range objects {
+			if n := o.Root.At(e.Path); n != nil && o.Ref() == e.Object {
+				for line := int(n.Line); line <= last(n); line++ {
+					edited[line] = true
+				}
+			}
+		}
+	}
+	return edited
 }
 
 // settled judges one place and starts the next.

@@ -268,7 +268,7 @@ func differ(a, b *inventory.Node, path string) []string {
 func (s *session) through(p *proposal, o *inventory.Object) (*proposal, error) {
 	if isLive(o) {
 		p.root, p.target = o.Origin.Root, o.Origin.Root
-		return p, patchable(o, p.changes)
+		return p, s.possible(p, o)
 	}
 	refused := s.editable(o)
 	r := s.root(o)

@@ -233,13 +233,7 @@ func (s *session) tryOnce(proposals []*proposal) ([]*proposal, state, error) {
 	}
 	parallel(len(plain), func(i int) {
 		at, _ := slices.BinarySearch(names, plain[i])
-		edits := edit.Apply
-		if !s.slow[plain[i]] {
-			edits = func(data []byte, changes []edit.Change) ([]byte, []error) {
-				return edit.Draft(data, changes, s.state.parsed[plain[i]])
-			}
-		}
-		done[at] = apply(s.state.texts[plain[i]], files[plain[i]], edits)
+		done[at] = apply(s.state.texts[plain[i]], files[plain[i]], s.editing(plain[i]))
 	})
 	for i, name := range names {
 		for p, why := range done[i].refused {
@@ -274,6 +268,16 @@ type applied struct {
 	more    map[string][]byte
 	made    []*proposal
 	refused map[*proposal]string
+}
+
+// editing is how a file is edited.
+func (s *session) editing(name string) editing {
+	if s.slow[name] {
+		return edit.Apply
+	}
+	return func(data []byte, changes []edit.Change) ([]byte, []error) {
+		return edit.Draft(data, changes, s.state.parsed[name])
+	}
 }
 
 // editing is how changes are made, proven or to be proven by what they give.

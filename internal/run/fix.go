@@ -4,14 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +53,8 @@ type Fixed struct {
 	Originals map[string][]byte
 	// From names the cluster or snapshot that was read, "" for files.
 	From string
+	// Gaps are what could not be read of it.
+	Gaps []inventory.Gap
 }
 
 // Fix reads, judges and works out edits. It writes nothing; [Write] does.
@@ -88,7 +86,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		selected, err = catalogue.Select(all, opts.Selection)
 		return err
 	})
-	seen := &keeper{parsed: make(map[string][]edit.Parsed)}
+	seen := &keeper{parsed: make(map[string][]edit.Parsed), texts: make(map[string][]byte)}
 	opts.decode = seen.decode
 	inv, readErr := readAll(ctx)
 	if err := group.Wait(); err != nil {
@@ -110,7 +108,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		res := check.Run(inv, compiled, check.Options{Memory: memory})
 		return settings.apply(res.Findings, inv, all, opts.Now), nil
 	}
-	texts, locked := readTexts(inv, stdin)
+	texts, locked := readTexts(inv, stdin, seen.texts)
 	limits := decode.DefaultLimits()
 	if opts.MaxFileSize > 0 {
 		limits.Bytes = opts.MaxFileSize
@@ -140,7 +138,7 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	}
 	fixed := &Fixed{Result: res, Originals: texts}
 	if opts.live != nil {
-		fixed.From = opts.live.name
+		fixed.From, fixed.Gaps = opts.live.name, inv.Gaps
 	}
 	return fixed, brokenInput(inv, opts.KeepGoing)
 }
@@ -151,6 +149,7 @@ type keeper struct {
 	mu     sync.Mutex
 	bytes  int
 	parsed map[string][]edit.Parsed
+	texts  map[string][]byte
 }
 
 // maxKept bounds the text of which this is kept: nodes are large.
@@ -167,7 +166,7 @@ func (k *keeper) decode(data []byte, origin *inventory.Origin, limits decode.Lim
 	res, documents, err := decode.Documents(data, origin, limits)
 	if len(res.Objects) > 0 {
 		k.mu.Lock()
-		k.parsed[origin.File] = fix.Parsed(documents)
+		k.parsed[origin.File], k.texts[origin.File] = fix.Parsed(documents), data
 		k.mu.Unlock()
 	}
 	return res, err
@@ -210,20 +209,20 @@ func keepStdin(opts *FixOptions) ([]byte, error) {
 // writable are the bits of a mode that let somebody write.
 const writable = 0o222
 
-// readTexts reads the files that hold objects, and says of some that they must
-// not be edited.
-func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[string]string) {
+// readTexts reads the files that hold objects, unless their texts are known, and
+// says of some that they must not be edited.
+func readTexts(inv *inventory.Inventory, stdin []byte, known map[string][]byte) (map[string][]byte, map[string]string) {
 	texts, locked := make(map[string][]byte), make(map[string]string)
 	for _, o := range inv.Objects {
 		name := o.Origin.File
-		if _, known := texts[name]; known || locked[name] != "" || o.Origin.Kind != inventory.FromManifest {
+		if _, done := texts[name]; done || locked[name] != "" || o.Origin.Kind != inventory.FromManifest {
 			continue
 		}
 		if name == "-" {
 			texts[name] = stdin
 			continue
 		}
-		text, why := readText(name)
+		text, why := readText(name, known[name])
 		if why != "" {
 			locked[name] = why
 			continue
@@ -233,12 +232,11 @@ func readTexts(inv *inventory.Inventory, stdin []byte) (map[string][]byte, map[s
 	return texts, locked
 }
 
-// readText reads a file that may be edited. The second result says why it must
-// not be.
-func readText(name string) ([]byte, string) {
+// readText reads a file that may be edited, unless its text is known. The second
+// result says why it must not be.
+func readText(name string, text []byte) ([]byte, string) {
 	info, err := os.Stat(name)
-	var text []byte
-	if err == nil {
+	if err == nil && text == nil {
 		text, err = os.ReadFile(name)
 	}
 	switch {
@@ -250,50 +248,6 @@ func readText(name string) ([]byte, string) {
 	return text, ""
 }
 
-// ErrStdin is returned for an attempt to write to standard input.
-var ErrStdin = errors.New("standard input can't be edited in place; leave --write away and apply the diff, or name the file")
-
-// Write puts the new texts in the place of the old ones. Either all files are
-// replaced or, if one has changed meanwhile or can't be written, none.
-func (f *Fixed) Write() error {
-	var ready []*pending
-	defer func() {
-		for _, p := range ready {
-			_ = os.Remove(p.temporary) // already renamed, if all went well
-		}
-	}()
-	for _, name := range sortedKeys(f.Texts) {
-		if name == "-" {
-			return ErrStdin
-		}
-		_, known := f.Originals[name]
-		p, err := prepare(name, f.Texts[name], !known)
-		if err != nil {
-			return fmt.Errorf("write %s: %w; nothing was written", name, err)
-		}
-		ready = append(ready, p)
-	}
-	for _, p := range ready {
-		original, known := f.Originals[p.name]
-		now, err := os.ReadFile(p.target)
-		if !known && errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("read %s again: %w; nothing was written", p.name, err)
-		}
-		if !known || !bytes.Equal(now, original) {
-			return fmt.Errorf("%s has changed meanwhile; nothing was written, run fix again", p.name)
-		}
-	}
-	for i, p := range ready {
-		if err := os.Rename(p.temporary, p.target); err != nil {
-			return fmt.Errorf("replace %s: %w; %d of %d files were written", p.name, err, i, len(ready))
-		}
-	}
-	return nil
-}
-
 func sortedKeys(m map[string][]byte) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {
@@ -301,57 +255,4 @@ func sortedKeys(m map[string][]byte) []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// writeNew writes a new file to the disk.
-func writeNew(name string, text []byte) error {
-	mode := fs.FileMode(newMode)
-	if strings.HasSuffix(name, ".sh") {
-		mode = folderMode
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// pending is a new text on disk, beside the file it will replace.
-type pending struct{ name, target, temporary string }
-
-// newMode is that of files that are added, as editors give it.
-const newMode = 0o644
-
-// prepare writes a text beside the file, with the mode of that. A link stays a
-// link: the file it leads to is replaced.
-func prepare(name string, text []byte, isNew bool) (*pending, error) { //nolint:revive // a property of the file
-	target, mode := name, fs.FileMode(newMode)
-	if _, err := os.Lstat(name); isNew && err == nil {
-		return nil, errors.New("there is a file of that name by now; run fix again")
-	}
-	if !isNew {
-		var err error
-		if target, err = filepath.EvalSymlinks(name); err != nil {
-			return nil, err
-		}
-		info, err := os.Stat(target)
-		if err != nil {
-			return nil, err
-		}
-		if mode = info.Mode(); mode&writable == 0 {
-			return nil, errors.New("the file is read-only")
-		}
-	}
-	f, err := os.CreateTemp(filepath.Dir(target), ".redoubt-*")
-	if err != nil {
-		return nil, err
-	}
-	p := &pending{name: name, target: target, temporary: f.Name()}
-	_, err = f.Write(text)
-	err = errors.Join(err, f.Chmod(mode.Perm()), f.Sync(), f.Close())
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(p.temporary))
-	}
-	return p, nil
 }

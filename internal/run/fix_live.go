@@ -84,13 +84,11 @@ func (f *Fixed) WriteFolder(dir string) (int, error) {
 			return 0, fmt.Errorf("write the patches: %w; nothing was written", err)
 		}
 	}
-	if err == nil {
-		err = os.Chmod(temporary, folderMode) //nolint:gosec // as folders are
+	if err := os.Chmod(temporary, folderMode); err != nil {
+		return 0, fmt.Errorf("write the patches: %w; nothing was written", err)
 	}
-	if len(entries) == 0 {
-		_ = os.Remove(dir) // an empty folder, or none
-	}
-	if err := errors.Join(err, os.Rename(temporary, dir)); err != nil {
+	_ = os.Remove(dir) // an empty folder, or none
+	if err := os.Rename(temporary, dir); err != nil {
 		return 0, fmt.Errorf("write the patches: %w; nothing was written", err)
 	}
 	return len(files), nil

@@ -66,21 +66,21 @@ func TestPatchesOfALiveClusterAreTakenByItsServer(t *testing.T) {
 	if live := fixLive(t, c.Kubeconfig); len(live.Patches) != len(res.Patches) {
 		t.Errorf("%d patches for the cluster, %d for its snapshot", len(live.Patches), len(res.Patches))
 	}
-	types := make(map[fix.PatchType]int)
+	kinds := make(map[fix.PatchType]int)
 	client := newPatcher(t, c)
 	for i := range res.Patches {
 		p := &res.Patches[i]
-		types[p.Type]++
+		kinds[p.Type]++
 		for _, dryRun := range []string{metav1.DryRunAll, ""} {
 			if err := client.apply(t.Context(), p, dryRun); err != nil {
 				t.Errorf("%s (dry run %q): %v\n%s", p.Command, dryRun, err, p.Text)
 			}
 		}
 	}
-	t.Logf("%d patches: %v; %d edits; findings from %d to %d", len(res.Patches), types, len(res.Edits), res.Before, res.After)
+	t.Logf("%d patches: %v; %d edits; findings from %d to %d", len(res.Patches), kinds, len(res.Edits), res.Before, res.After)
 	for _, kind := range []fix.PatchType{fix.Strategic, fix.Merge, fix.JSON, fix.Create} {
-		if types[kind] == 0 {
-			t.Errorf("no patch of type %s among %v", kind, types)
+		if kinds[kind] == 0 {
+			t.Errorf("no patch of type %s among %v", kind, kinds)
 		}
 	}
 	for _, p := range res.Patches {
@@ -140,9 +140,8 @@ func writesFolder(t *testing.T, res *run.Fixed) {
 // createLater creates custom resources, whose kind the server may not know yet.
 func createLater(t *testing.T, c *clustertest.Cluster, manifests string) {
 	t.Helper()
-	client := newPatcher(t, c)
 	for range 100 {
-		client = newPatcher(t, c)
+		client := newPatcher(t, c)
 		_, err := client.mapper.RESTMapping(schema.GroupKind{Group: "argoproj.io", Kind: "Rollout"})
 		_, err2 := client.mapper.RESTMapping(schema.GroupKind{Group: "security.istio.io", Kind: "PeerAuthentication"})
 		if err == nil && err2 == nil {

@@ -84,7 +84,7 @@ func (w *workshop) roots(inv *inventory.Inventory, texts map[string][]byte, lock
 			r.Taken[e.Name()] = true
 		}
 		r.Files = slices.DeleteFunc(r.Files, func(name string) bool {
-			text, why := readText(name)
+			text, why := readText(name, nil)
 			if why != "" {
 				locked[name] = why
 				return text == nil

@@ -157,6 +157,27 @@ func TestEditsOfChartsLandInTheFileThatSetsTheValue(t *testing.T) {
 	}
 }
 
+func TestValuesOfASubchartAreSetInTheChartAroundIt(t *testing.T) {
+	t.Parallel()
+	sub := strings.ReplaceAll(chart, "-- c/", "-- p/charts/sub/")
+	sub = strings.Replace(sub, "name: shop", "name: sub", 1)
+	dir := tree(t, sub+"-- p/Chart.yaml --\napiVersion: v2\nname: parent\nversion: 1.0.0\n-- p/values.yaml --\n# ours\nsub:\n  pull: Never # always there\nother: 1\n")
+	before := content(t, filepath.Join(dir, "p", "charts", "sub", "values.yaml"))
+	controls := []string{"image-not-pulled-again", "seccomp-missing"}
+	res := fixTree(t, filepath.Join(dir, "p"), controls, nil)
+	if err := res.Write(); err != nil {
+		t.Fatal(err)
+	}
+	want := "# ours\nsub:\n  pull: Always # always there\n  podSecurityContext:\n    seccompProfile:\n      type: RuntimeDefault\nother: 1\n"
+	if diff := cmp.Diff(content(t, filepath.Join(dir, "p", "values.yaml")), want); diff != "" {
+		t.Errorf("%s\nrefused %v", diff, res.Refused)
+	}
+	if content(t, filepath.Join(dir, "p", "charts", "sub", "values.yaml")) != before {
+		t.Error("the subchart has changed")
+	}
+	fixedAlready(t, filepath.Join(dir, "p"), controls, 0)
+}
+
 func TestWhatNoValueMakesGetsAPatch(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -89,7 +89,7 @@ func Check(o *inventory.Object) ([]Fault, bool) {
 	if root == nil {
 		return nil, false
 	}
-	found, _ := o.Memo(memoKey{}, func() any { //nolint:errcheck // no other type has the key
+	found, _ := o.Memo(memoKey{}, func() any {
 		faults := duplicates(o)
 		w := &walker{root: root, object: o}
 		w.walk(o.Root, w.root, nil)
