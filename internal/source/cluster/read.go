@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,7 +134,7 @@ func (r *reading) gap(s served, l *listing, failed *failure) {
 
 // discover asks once what the server serves.
 func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, error) {
-	_, lists, err := r.client.disc.ServerGroupsAndResourcesWithContext(ctx)
+	groups, lists, err := r.client.disc.ServerGroupsAndResourcesWithContext(ctx)
 	broken := make(map[string]error)
 	if partial, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err); ok {
 		for gv, why := range partial.Groups {
@@ -143,7 +144,7 @@ func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, er
 		return nil, fmt.Errorf("ask the server what it serves: %w", err)
 	}
 	known := make(map[string][]served)
-	for _, l := range lists {
+	for _, l := range preferredFirst(groups, lists) {
 		addServed(known, l)
 	}
 	r.known = known
@@ -166,6 +167,24 @@ func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, er
 		}
 	}
 	return found, nil
+}
+
+// preferredFirst puts the resources of the version that the server prefers
+// before those of others. They come in no order.
+func preferredFirst(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []*metav1.APIResourceList {
+	rank := make(map[string]int)
+	for _, g := range groups {
+		rank[g.PreferredVersion.GroupVersion] = -1
+		for i, v := range g.Versions {
+			if v.GroupVersion != g.PreferredVersion.GroupVersion {
+				rank[v.GroupVersion] = i
+			}
+		}
+	}
+	slices.SortFunc(lists, func(a, b *metav1.APIResourceList) int {
+		return cmp.Or(cmp.Compare(rank[a.GroupVersion], rank[b.GroupVersion]), cmp.Compare(a.GroupVersion, b.GroupVersion))
+	})
+	return lists
 }
 
 // addServed adds the resources of a group version that can be listed, unless
