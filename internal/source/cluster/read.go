@@ -129,6 +129,10 @@ func (r *reading) gap(s served, l *listing, failed *failure) {
 		// Controls on pods do not name such kinds.
 		kinds = append(kinds, "PodTemplate")
 	}
+	if s.Kind == "Node" && r.client.opts.NodeProxy {
+		// Nobody knows then which kubelets there are.
+		kinds = append(kinds, KubeletConfiguration)
+	}
 	r.rest.AddGap(inventory.Gap{What: what, Why: failed.Error(), Kinds: kinds})
 }
 
