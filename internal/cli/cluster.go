@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,8 +29,9 @@ func (c *clusterFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&c.from.NodeProxy, "node-proxy", false, "read the configuration of each kubelet, too; needs get on nodes/proxy")
 }
 
-// check refuses flags that would have no effect.
-func (c *clusterFlags) check(cmd *cobra.Command) error {
+// check refuses flags that would have no effect; free ones mean something
+// without a cluster, too.
+func (c *clusterFlags) check(cmd *cobra.Command, free ...string) error {
 	if c.from.As == "" && len(c.from.AsGroups) > 0 {
 		return errors.New("--as-group needs --as")
 	}
@@ -37,7 +39,7 @@ func (c *clusterFlags) check(cmd *cobra.Command) error {
 		return nil
 	}
 	for _, name := range []string{"kubeconfig", "context", "as", "as-group", "request-timeout", "node-proxy"} {
-		if cmd.Flags().Changed(name) {
+		if cmd.Flags().Changed(name) && !slices.Contains(free, name) {
 			return errors.New("--" + name + " needs --cluster")
 		}
 	}

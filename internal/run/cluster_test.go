@@ -209,7 +209,7 @@ func verdictsOf(rep *report.Report) verdicts {
 // resource one that lacks it.
 func giveRights(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
-	role, err := run.Access(run.AccessOptions{})
+	role, err := run.Access(t.Context(), run.AccessOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +233,7 @@ func giveRights(t *testing.T, c *clustertest.Cluster) {
 // giveNodeRights does the same with nodes/proxy, rule by rule.
 func giveNodeRights(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
-	role, err := run.Access(run.AccessOptions{NodeProxy: true})
+	role, err := run.Access(t.Context(), run.AccessOptions{NodeProxy: true})
 	if err != nil {
 		t.Fatal(err)
 	}

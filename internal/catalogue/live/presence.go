@@ -74,7 +74,7 @@ func networkPoliciesNotEnforced(inv *inventory.Inventory, report func(finding.Fi
 		f.Verdict = finding.Fail
 		f.Message = fmt.Sprintf("the network plugin is %s, which does not act on network policies, and nothing else here does: this and the %d other policies are stored and without effect", strings.Join(names(plain), " and "), len(policies)-1)
 	default:
-		f.Verdict, f.Message = finding.Unknown, "no network plugin that is known here runs as pods, so it can't be told whether policies are enforced; redoubt prove would show it"
+		f.Verdict, f.Message = finding.Unknown, "no network plugin that is known here runs as pods, so it can't be told whether policies are enforced; a connection that must fail would show it"
 	}
 	report(f)
 }
