@@ -126,7 +126,7 @@ func awaitKinds(t *testing.T, c *clustertest.Cluster, groups ...string) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		_, lists, _ := client.ServerGroupsAndResources() //nolint:errcheck // it is asked again
+		_, lists, _ := client.ServerGroupsAndResources() // it is asked again
 		missing := slices.ContainsFunc(groups, func(g string) bool {
 			return !slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == g+"/v2" })
 		})

@@ -247,7 +247,7 @@ func (r *reading) pages(ctx context.Context, l *listing) (*failure, error) {
 		return l.each(ctx, r.secrets(l))
 	case s.isDefinitions():
 		l.parser.Opaque[schemaKey] = schemaNote
-		return l.each(ctx, r.eachBy(l, r.definition))
+		return l.each(ctx, eachBy(l, r.definition))
 	case s.Group == "apps" && s.Name == "replicasets":
 		return r.replicaSets(ctx, l)
 	}
@@ -267,10 +267,10 @@ func (r *reading) each(l *listing) func(page) error {
 		take = r.pod
 	case plain:
 	}
-	return r.eachBy(l, take)
+	return eachBy(l, take)
 }
 
-func (r *reading) eachBy(l *listing, take func(*inventory.Object) error) func(page) error {
+func eachBy(l *listing, take func(*inventory.Object) error) func(page) error {
 	return func(p page) error {
 		for i := range p.items {
 			o := l.object(&p.items[i])
