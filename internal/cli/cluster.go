@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -45,8 +46,9 @@ func (c *clusterFlags) place(in run.Input) run.Place {
 	return p
 }
 
-// check refuses flags that would have no effect.
-func (c *clusterFlags) check(cmd *cobra.Command) error {
+// check refuses flags that would have no effect; free ones mean something
+// without a cluster, too.
+func (c *clusterFlags) check(cmd *cobra.Command, free ...string) error {
 	if c.from.As == "" && len(c.from.AsGroups) > 0 {
 		return errors.New("--as-group needs --as")
 	}
@@ -54,7 +56,7 @@ func (c *clusterFlags) check(cmd *cobra.Command) error {
 		return nil
 	}
 	for _, name := range []string{"kubeconfig", "context", "as", "as-group", "request-timeout", "node-proxy"} {
-		if cmd.Flags().Changed(name) {
+		if cmd.Flags().Changed(name) && !slices.Contains(free, name) {
 			return errors.New("--" + name + " needs --cluster")
 		}
 	}

@@ -1,8 +1,10 @@
 package run
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redoubt-k8s/redoubt/internal/catalogue"
@@ -16,11 +18,15 @@ type AccessOptions struct {
 	OwnControls string
 	// NodeProxy adds the right to read the configuration of kubelets.
 	NodeProxy bool
+	// Cluster is asked which kinds with pod templates it defines; may be nil.
+	Cluster *Cluster
+	// Version is that of the program.
+	Version string
 }
 
 // Access prints the ClusterRole with the least rights that a scan of a cluster
 // by the chosen controls needs.
-func Access(opts AccessOptions) (string, error) {
+func Access(ctx context.Context, opts AccessOptions) (string, error) {
 	controls, _, err := loadControls(opts.OwnControls)
 	if err != nil {
 		return "", err
@@ -33,7 +39,19 @@ func Access(opts AccessOptions) (string, error) {
 	if kinds != nil && opts.NodeProxy {
 		kinds = append(kinds, "Node")
 	}
-	rules := cluster.Rules(cluster.Resources(kinds))
+	wanted := cluster.Resources(kinds)
+	if opts.Cluster != nil && slices.ContainsFunc(wanted, func(r cluster.Resource) bool { return r.Kind == "Pod" }) {
+		client, err := opts.Cluster.connect(ctx, opts.Version, nil)
+		if err != nil {
+			return "", err
+		}
+		custom, err := client.Custom(ctx)
+		if err != nil {
+			return "", fmt.Errorf("ask the cluster for the kinds it defines: %w", err)
+		}
+		wanted = append(wanted, custom...)
+	}
+	rules := cluster.Rules(wanted)
 	if opts.NodeProxy {
 		rules = append(rules, cluster.NodeProxyRule())
 	}

@@ -51,11 +51,13 @@ func TestLiveCluster(t *testing.T) {
 	c.Create(t, string(text))
 	awaitPods(t, c)
 	giveRights(t, c)
+	t.Cleanup(func() { onlyReads(t, c, len(cluster.Resources(nil)), "redoubt/", "redoubt/snapshot") })
 	for name, test := range map[string]func(*testing.T, *clustertest.Cluster){
 		"pods are judged with their workloads":                    podsFold,
 		"a snapshot gives the findings of the live scan":          snapshotAgrees,
 		"a scan by a few controls finds what the whole scan does": fewControlsAgree,
 		"the printed rights suffice and each is needed":           accessSuffices,
+		"so do those with the right to ask kubelets":              accessWithNodes,
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
@@ -108,7 +110,7 @@ func podsFold(t *testing.T, c *clustertest.Cluster) {
 func snapshotAgrees(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "cluster.redoubt")
-	taken, err := run.Snapshot(t.Context(), run.SnapshotOptions{Cluster: run.Cluster{Kubeconfig: c.Kubeconfig}, Output: file, Now: time.Unix(1_700_000_000, 0)})
+	taken, err := run.Snapshot(t.Context(), run.SnapshotOptions{Cluster: run.Cluster{Kubeconfig: c.Kubeconfig}, Output: file, Now: time.Unix(1_700_000_000, 0), Version: "snapshot"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +129,8 @@ func snapshotAgrees(t *testing.T, c *clustertest.Cluster) {
 		t.Error(diff)
 	}
 	content := unzip(t, file)
-	for _, value := range []string{"top-secret-value", "dG9wLXNlY3JldC12YWx1ZQ", "0123456789abcdef", "MDEyMzQ1Njc4OWFiY2RlZg"} {
+	// The start of any token of a service account is among them.
+	for _, value := range []string{"top-secret-value", "dG9wLXNlY3JldC12YWx1ZQ", "0123456789abcdef", "MDEyMzQ1Njc4OWFiY2RlZg", "canary", "Y2FuYXJ5", "eyJhbGciOi", "ZXlKaGJHY2lPa"} {
 		if bytes.Contains(content, []byte(value)) {
 			t.Errorf("the snapshot holds the value %s of a Secret", value)
 		}
@@ -206,7 +209,7 @@ func verdictsOf(rep *report.Report) verdicts {
 // resource one that lacks it.
 func giveRights(t *testing.T, c *clustertest.Cluster) {
 	t.Helper()
-	role, err := run.Access(run.AccessOptions{})
+	role, err := run.Access(t.Context(), run.AccessOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +226,30 @@ func giveRights(t *testing.T, c *clustertest.Cluster) {
 		}
 		c.Create(t, string(text)+"\n---\n"+binding(name, name))
 	}
+	giveNodeRights(t, c)
 	time.Sleep(time.Second) // until the authoriser has seen them
+}
+
+// giveNodeRights does the same with nodes/proxy, rule by rule.
+func giveNodeRights(t *testing.T, c *clustertest.Cluster) {
+	t.Helper()
+	role, err := run.Access(t.Context(), run.AccessOptions{NodeProxy: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Create(t, role+"\n---\n"+binding("redoubt-scan-nodes", "exact-nodes"))
+	rules := append(cluster.Rules(cluster.Resources(nil)), cluster.NodeProxyRule())
+	for i := range rules {
+		name := fmt.Sprintf("nodes-without-%d", i)
+		text, err := json.Marshal(map[string]any{
+			"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": map[string]any{"name": name},
+			"rules": slices.Delete(slices.Clone(rules), i, i+1),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Create(t, string(text)+"\n---\n"+binding(name, name))
+	}
 }
 
 func accessSuffices(t *testing.T, c *clustertest.Cluster) {
@@ -253,7 +279,37 @@ func accessSuffices(t *testing.T, c *clustertest.Cluster) {
 	if hidden < 25 {
 		t.Errorf("only %d of %d resources are missed when they may not be read", hidden, len(resources))
 	}
-	onlyReads(t, c, len(resources))
+}
+
+// accessWithNodes does the same for the rights with nodes/proxy. The node of
+// the test has no kubelet, so that asking it fails for another reason.
+func accessWithNodes(t *testing.T, c *clustertest.Cluster) {
+	t.Helper()
+	all := cluster.Rules(cluster.Resources(nil))
+	scan := func(as string) *report.Report {
+		return scanLive(t, liveOptions(), run.Cluster{Kubeconfig: c.Kubeconfig, As: as, NodeProxy: true})
+	}
+	whole := scan("exact-nodes")
+	for _, g := range whole.Gaps {
+		if strings.Contains(g.Why, "forbidden") || !strings.HasPrefix(g.What, "get nodes/proxy") {
+			t.Errorf("with the printed rights: %s: %s", g.What, g.Why)
+		}
+	}
+	want := verdictsOf(whole)
+	for i := range len(all) + 1 {
+		rep := scan(fmt.Sprintf("nodes-without-%d", i))
+		got := verdictsOf(rep)
+		for key := range want.open {
+			if control := strings.HasPrefix(key, "control "); !got.open[key] && (got.passed[key] || control) {
+				t.Errorf("without rule %d: %s turns into a pass, or is not spoken of", i, key)
+			}
+		}
+		refused := slices.ContainsFunc(rep.Gaps, func(g report.Gap) bool { return strings.Contains(g.Why, "forbidden") && len(g.Controls) > 0 })
+		served := i == len(all) || slices.ContainsFunc([]string{"", "apps", "rbac.authorization.k8s.io", "networking.k8s.io"}, func(g string) bool { return all[i].APIGroups[0] == g })
+		if served && !refused {
+			t.Errorf("without rule %d nothing is refused: %+v", i, rep.Gaps)
+		}
+	}
 }
 
 func binding(role, user string) string {
@@ -265,8 +321,9 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: %s}]
 `, user, role, user)
 }
 
-// onlyReads asserts from the audit log that scans read and do nothing else.
-func onlyReads(t *testing.T, c *clustertest.Cluster, atLeast int) {
+// onlyReads asserts from the audit log that scans and snapshots read and do
+// nothing else. Each of the agents must be among those that asked.
+func onlyReads(t *testing.T, c *clustertest.Cluster, atLeast int, agents ...string) {
 	t.Helper()
 	f, err := os.Open(c.AuditLog)
 	if err != nil {
@@ -274,6 +331,7 @@ func onlyReads(t *testing.T, c *clustertest.Cluster, atLeast int) {
 	}
 	defer f.Close() //nolint:errcheck // only read
 	seen := 0
+	asked := make(map[string]bool)
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<22)
 	for lines.Scan() {
@@ -292,6 +350,7 @@ func onlyReads(t *testing.T, c *clustertest.Cluster, atLeast int) {
 			continue
 		}
 		seen++
+		asked[event.UserAgent] = true
 		review := event.Verb == "create" && strings.HasPrefix(event.ObjectRef.Resource, "selfsubject")
 		if event.Verb != "get" && event.Verb != "list" && !review {
 			t.Errorf("a scan sent %s %s", event.Verb, event.RequestURI)
@@ -299,6 +358,11 @@ func onlyReads(t *testing.T, c *clustertest.Cluster, atLeast int) {
 	}
 	if err := lines.Err(); err != nil {
 		t.Fatal(err)
+	}
+	for _, agent := range agents {
+		if !asked[agent] {
+			t.Errorf("the audit log has no request of %s", agent)
+		}
 	}
 	if seen < atLeast*atLeast {
 		t.Errorf("the audit log has only %d requests of scans", seen)

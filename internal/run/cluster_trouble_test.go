@@ -81,6 +81,7 @@ func TestClustersInTrouble(t *testing.T) {
 		"what may be read in a namespace is judged":                                         oneNamespace,
 		"a connection that is lost":                                                         lostConnection,
 		"a token that is not valid":                                                         expiredToken,
+		"the rights for kinds that people define are printed when the cluster is asked":     customAccess,
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +126,7 @@ func awaitKinds(t *testing.T, c *clustertest.Cluster, groups ...string) {
 		t.Fatal(err)
 	}
 	for range 100 {
-		_, lists, _ := client.ServerGroupsAndResources() //nolint:errcheck // it is asked again
+		_, lists, _ := client.ServerGroupsAndResources() // it is asked again
 		missing := slices.ContainsFunc(groups, func(g string) bool {
 			return !slices.ContainsFunc(lists, func(l *metav1.APIResourceList) bool { return l.GroupVersion == g+"/v2" })
 		})
@@ -158,6 +159,34 @@ func conversions(t *testing.T, c *clustertest.Cluster) {
 	}
 	if rep.Summary.Unknown == 0 {
 		t.Error("what could not be read made nothing unknown")
+	}
+}
+
+func customAccess(t *testing.T, c *clustertest.Cluster) {
+	t.Helper()
+	plain, err := run.Access(t.Context(), run.AccessOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked, err := run.Access(t.Context(), run.AccessOptions{Cluster: &run.Cluster{Kubeconfig: c.Kubeconfig}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const rule = "- apiGroups: [\"fine.example.com\"]\n  resources: [\"tigers\"]\n  verbs: [\"list\"]\n"
+	if strings.Contains(plain, "tigers") || !strings.Contains(asked, rule) {
+		t.Errorf("got role\n%s\nwant the rule\n%s in it", asked, rule)
+	}
+	for i, text := range []string{plain, asked} {
+		name := fmt.Sprintf("custom-%d", i)
+		c.Create(t, strings.ReplaceAll(text, "name: redoubt-scan", "name: "+name)+"\n---\n"+binding(name, name))
+	}
+	time.Sleep(time.Second) // until the authoriser has seen it
+	for i, want := range []bool{true, false} {
+		rep := scanLive(t, liveOptions("privileged-container"), run.Cluster{Kubeconfig: c.Kubeconfig, As: fmt.Sprintf("custom-%d", i), Timeout: 3 * time.Second})
+		got := slices.ContainsFunc(rep.Gaps, func(g report.Gap) bool { return strings.Contains(g.Why, "forbidden") })
+		if got != want {
+			t.Errorf("role %d: refused is %t, want %t; gaps %+v", i, got, want, rep.Gaps)
+		}
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	tokenType = "kubernetes.io/service-account-token"
-	tokenOf   = "kubernetes.io/service-account.name"
+	tokenType = "kubernetes.io/service-account-token" //nolint:gosec // the type of a Secret, no credential
+	tokenOf   = "kubernetes.io/service-account.name"  //nolint:gosec // the name of an annotation, no credential
 	lastUsed  = "kubernetes.io/legacy-token-last-used"
 	invalid   = "kubernetes.io/legacy-token-invalid-since"
 )

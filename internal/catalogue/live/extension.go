@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -236,10 +237,8 @@ func webhookBlocksItself(inv *inventory.Inventory, report func(finding.Finding))
 func matchesPods(w *inventory.Node) bool {
 	has := func(n *inventory.Node, values ...string) bool {
 		for _, s := range n.Strings() {
-			for _, v := range values {
-				if s == v {
-					return true
-				}
+			if slices.Contains(values, s) {
+				return true
 			}
 		}
 		return false

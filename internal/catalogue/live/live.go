@@ -16,6 +16,7 @@ var files embed.FS
 func Chapter() control.Chapter {
 	return control.Chapter{Name: "live", Files: files, Analyses: map[string]control.Analysis{
 		"applied-field-missing":         appliedFieldMissing,
+		"applied-with-old-api":          appliedWithOldAPI,
 		"component-version-skew":        componentVersionSkew,
 		"container-runtime-unsupported": runtimeUnsupported,
 		"ca-bundle-expired":             caBundleExpired,

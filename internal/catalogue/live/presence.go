@@ -44,16 +44,38 @@ func repositoryOf(image string) string {
 
 // enforcing are network plugins that enforce NetworkPolicies.
 var enforcing = []program{
-	{"Calico", "calico/node"}, {"Calico", "calico-node"}, {"Calico", "mirrored-calico-node"}, {"Cilium", "cilium"}, {"Cilium", "cilium-agent"}, {"Cilium", "mirrored-cilium-cilium"},
-	{"Antrea", "antrea-agent-ubuntu"}, {"Antrea", "antrea-agent-ubi"}, {"Antrea", "antrea-ubuntu"}, {"Weave Net", "weave-npc"}, {"kube-router", "kube-router"},
-	{"OVN-Kubernetes", "ovn-kube"}, {"OVN-Kubernetes", "ovn-kubernetes"}, {"Kube-OVN", "kube-ovn"}, {"the policy agent of AWS", "aws-network-policy-agent"}, {"the policy agent of AWS", "amazon-network-policy-agent"},
-	{"the policy agent of Azure", "azure-npm"}, {"kindnet", "kindnetd"}, {"kube-network-policies", "kube-network-policies"}, {"Romana", "romana-agent"}, {"Dataplane V2", "anetd"},
+	{"Calico", "calico/node"},
+	{"Calico", "calico-node"},
+	{"Calico", "mirrored-calico-node"},
+	{"Cilium", "cilium"},
+	{"Cilium", "cilium-agent"},
+	{"Cilium", "mirrored-cilium-cilium"},
+	{"Antrea", "antrea-agent-ubuntu"},
+	{"Antrea", "antrea-agent-ubi"},
+	{"Antrea", "antrea-ubuntu"},
+	{"Weave Net", "weave-npc"},
+	{"kube-router", "kube-router"},
+	{"OVN-Kubernetes", "ovn-kube"},
+	{"OVN-Kubernetes", "ovn-kubernetes"},
+	{"Kube-OVN", "kube-ovn"},
+	{"the policy agent of AWS", "aws-network-policy-agent"},
+	{"the policy agent of AWS", "amazon-network-policy-agent"},
+	{"the policy agent of Azure", "azure-npm"},
+	{"kindnet", "kindnetd"},
+	{"kube-network-policies", "kube-network-policies"},
+	{"Romana", "romana-agent"},
+	{"Dataplane V2", "anetd"},
 }
 
 // plainNetworks are network plugins that let policies lie.
 var plainNetworks = []program{
-	{"flannel", "flannel"}, {"flannel", "mirrored-flannelcni-flannel"}, {"flannel", "mirrored-flannel-io-flannel"}, {"flannel", "mirrored-flannel"},
-	{"the network plugin of AWS", "amazon-k8s-cni"}, {"the network plugin of Azure", "azure-cni"}, {"Multus", "multus-cni"},
+	{"flannel", "flannel"},
+	{"flannel", "mirrored-flannelcni-flannel"},
+	{"flannel", "mirrored-flannel-io-flannel"},
+	{"flannel", "mirrored-flannel"},
+	{"the network plugin of AWS", "amazon-k8s-cni"},
+	{"the network plugin of Azure", "azure-cni"},
+	{"Multus", "multus-cni"},
 }
 
 // networkPoliciesNotEnforced asks whether anything in the cluster acts on
@@ -74,7 +96,7 @@ func networkPoliciesNotEnforced(inv *inventory.Inventory, report func(finding.Fi
 		f.Verdict = finding.Fail
 		f.Message = fmt.Sprintf("the network plugin is %s, which does not act on network policies, and nothing else here does: this and the %d other policies are stored and without effect", strings.Join(names(plain), " and "), len(policies)-1)
 	default:
-		f.Verdict, f.Message = finding.Unknown, "no network plugin that is known here runs as pods, so it can't be told whether policies are enforced; redoubt prove would show it"
+		f.Verdict, f.Message = finding.Unknown, "no network plugin that is known here runs as pods, so it can't be told whether policies are enforced; a connection that must fail would show it"
 	}
 	report(f)
 }
@@ -90,17 +112,49 @@ func names(of map[string][]*inventory.Object) []string {
 
 var (
 	logAgents = []program{
-		{"Fluent Bit", "fluent-bit"}, {"Fluentd", "fluentd"}, {"Fluentd", "fluentd-kubernetes-daemonset"}, {"Vector", "vector"}, {"Promtail", "promtail"}, {"Alloy", "alloy"},
-		{"Filebeat", "filebeat"}, {"Elastic Agent", "elastic-agent"}, {"Datadog", "datadog/agent"}, {"OpenTelemetry", "opentelemetry-collector-contrib"}, {"OpenTelemetry", "opentelemetry-collector-k8s"},
-		{"Splunk", "splunk-otel-collector"}, {"the agent of Azure", "ama-logs"}, {"CloudWatch", "cloudwatch-agent"}, {"Logging operator", "syslog-ng"},
+		{"Fluent Bit", "fluent-bit"},
+		{"Fluentd", "fluentd"},
+		{"Fluentd", "fluentd-kubernetes-daemonset"},
+		{"Vector", "vector"},
+		{"Promtail", "promtail"},
+		{"Alloy", "alloy"},
+		{"Filebeat", "filebeat"},
+		{"Elastic Agent", "elastic-agent"},
+		{"Datadog", "datadog/agent"},
+		{"OpenTelemetry", "opentelemetry-collector-contrib"},
+		{"OpenTelemetry", "opentelemetry-collector-k8s"},
+		{"Splunk", "splunk-otel-collector"},
+		{"the agent of Azure", "ama-logs"},
+		{"CloudWatch", "cloudwatch-agent"},
+		{"Logging operator", "syslog-ng"},
 	}
 	sensors = []program{
-		{"Falco", "falco"}, {"Falco", "falco-no-driver"}, {"Tetragon", "tetragon"}, {"Tracee", "tracee"}, {"KubeArmor", "kubearmor"}, {"Sysdig", "sysdig/agent-slim"}, {"Aqua", "aquasec/enforcer"},
-		{"Kubescape", "kubescape/node-agent"}, {"Defender", "defender"}, {"NeuVector", "neuvector/enforcer"}, {"CrowdStrike", "falcon-sensor"}, {"StackRox", "stackrox-io/collector"}, {"Wazuh", "wazuh-agent"},
+		{"Falco", "falco"},
+		{"Falco", "falco-no-driver"},
+		{"Tetragon", "tetragon"},
+		{"Tracee", "tracee"},
+		{"KubeArmor", "kubearmor"},
+		{"Sysdig", "sysdig/agent-slim"},
+		{"Aqua", "aquasec/enforcer"},
+		{"Kubescape", "kubescape/node-agent"},
+		{"Defender", "defender"},
+		{"NeuVector", "neuvector/enforcer"},
+		{"CrowdStrike", "falcon-sensor"},
+		{"StackRox", "stackrox-io/collector"},
+		{"Wazuh", "wazuh-agent"},
 	}
 	metrics = []program{
-		{"Prometheus", "prometheus"}, {"VictoriaMetrics", "victoria-metrics"}, {"VictoriaMetrics", "vmagent"}, {"Grafana Agent", "grafana/agent"}, {"Alloy", "alloy"}, {"Datadog", "datadog/agent"},
-		{"OpenTelemetry", "opentelemetry-collector-contrib"}, {"New Relic", "newrelic-infrastructure"}, {"Dynatrace", "dynatrace-oneagent"}, {"CloudWatch", "cloudwatch-agent"}, {"GKE", "gmp-collector"},
+		{"Prometheus", "prometheus"},
+		{"VictoriaMetrics", "victoria-metrics"},
+		{"VictoriaMetrics", "vmagent"},
+		{"Grafana Agent", "grafana/agent"},
+		{"Alloy", "alloy"},
+		{"Datadog", "datadog/agent"},
+		{"OpenTelemetry", "opentelemetry-collector-contrib"},
+		{"New Relic", "newrelic-infrastructure"},
+		{"Dynatrace", "dynatrace-oneagent"},
+		{"CloudWatch", "cloudwatch-agent"},
+		{"GKE", "gmp-collector"},
 	}
 )
 

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -128,12 +129,16 @@ func (r *reading) gap(s served, l *listing, failed *failure) {
 		// Controls on pods do not name such kinds.
 		kinds = append(kinds, "PodTemplate")
 	}
+	if s.Kind == "Node" && r.client.opts.NodeProxy {
+		// Nobody knows then which kubelets there are.
+		kinds = append(kinds, KubeletConfiguration)
+	}
 	r.rest.AddGap(inventory.Gap{What: what, Why: failed.Error(), Kinds: kinds})
 }
 
 // discover asks once what the server serves.
 func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, error) {
-	_, lists, err := r.client.disc.ServerGroupsAndResourcesWithContext(ctx)
+	groups, lists, err := r.client.disc.ServerGroupsAndResourcesWithContext(ctx)
 	broken := make(map[string]error)
 	if partial, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err); ok {
 		for gv, why := range partial.Groups {
@@ -143,7 +148,7 @@ func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, er
 		return nil, fmt.Errorf("ask the server what it serves: %w", err)
 	}
 	known := make(map[string][]served)
-	for _, l := range lists {
+	for _, l := range preferredFirst(groups, lists) {
 		addServed(known, l)
 	}
 	r.known = known
@@ -166,6 +171,24 @@ func (r *reading) discover(ctx context.Context, wanted []Resource) ([]served, er
 		}
 	}
 	return found, nil
+}
+
+// preferredFirst puts the resources of the version that the server prefers
+// before those of others. They come in no order.
+func preferredFirst(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []*metav1.APIResourceList {
+	rank := make(map[string]int)
+	for _, g := range groups {
+		rank[g.PreferredVersion.GroupVersion] = -1
+		for i, v := range g.Versions {
+			if v.GroupVersion != g.PreferredVersion.GroupVersion {
+				rank[v.GroupVersion] = i
+			}
+		}
+	}
+	slices.SortFunc(lists, func(a, b *metav1.APIResourceList) int {
+		return cmp.Or(cmp.Compare(rank[a.GroupVersion], rank[b.GroupVersion]), cmp.Compare(a.GroupVersion, b.GroupVersion))
+	})
+	return lists
 }
 
 // addServed adds the resources of a group version that can be listed, unless
@@ -224,7 +247,7 @@ func (r *reading) pages(ctx context.Context, l *listing) (*failure, error) {
 		return l.each(ctx, r.secrets(l))
 	case s.isDefinitions():
 		l.parser.Opaque[schemaKey] = schemaNote
-		return l.each(ctx, r.eachBy(l, r.definition))
+		return l.each(ctx, eachBy(l, r.definition))
 	case s.Group == "apps" && s.Name == "replicasets":
 		return r.replicaSets(ctx, l)
 	}
@@ -244,10 +267,10 @@ func (r *reading) each(l *listing) func(page) error {
 		take = r.pod
 	case plain:
 	}
-	return r.eachBy(l, take)
+	return eachBy(l, take)
 }
 
-func (r *reading) eachBy(l *listing, take func(*inventory.Object) error) func(page) error {
+func eachBy(l *listing, take func(*inventory.Object) error) func(page) error {
 	return func(p page) error {
 		for i := range p.items {
 			o := l.object(&p.items[i])

@@ -67,15 +67,25 @@ func keysOf(root *inventory.Node) []inventory.Node {
 // lastApplied is where kubectl apply keeps a copy of what it was given.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// mask takes the values out of the copy that kubectl apply left in an
-// annotation of a Secret. That there are some stays visible.
+// maxAnnotation is the longest annotation of a Secret that is kept as it is;
+// longer ones may be copies of it in a form that is not known here.
+const maxAnnotation = 256
+
+// mask takes the values out of the copies that kubectl apply and programs like
+// it left in annotations of a Secret. That there are some stays visible.
 func mask(root *inventory.Node) {
-	n := root.Find("metadata", "annotations", lastApplied)
-	if n == nil {
-		return
+	for _, n := range root.Find("metadata", "annotations").All() {
+		if n.Key == lastApplied || strings.HasPrefix(strings.TrimSpace(n.Text), "{") {
+			maskCopy(n)
+		} else if len(n.Text) > maxAnnotation {
+			n.Text = ""
+		}
 	}
+}
+
+func maskCopy(n *inventory.Node) {
 	copied, err := new(jsontree.Parser).Parse([]byte(n.Text))
-	if err != nil {
+	if err != nil || copied.Kind != inventory.Map {
 		n.Text = ""
 		return
 	}

@@ -58,15 +58,11 @@ const maxDigests = 8
 func (d digests) note(root *inventory.Node) {
 	for list, statuses := range map[string]string{"initContainers": "initContainerStatuses", "containers": "containerStatuses"} {
 		for _, s := range root.Find("status", statuses).All() {
-			digest := s.Get("imageID").Str()
-			if i := strings.LastIndex(digest, "sha256:"); i >= 0 {
-				digest = digest[i:]
-			} else {
-				continue
-			}
+			id := s.Get("imageID").Str()
+			at := strings.LastIndex(id, "sha256:")
 			for _, c := range root.Find("spec", list).All() {
-				if c.Get("name").Str() == s.Get("name").Str() {
-					d.add(c.Get("image").Str(), digest)
+				if at >= 0 && c.Get("name").Str() == s.Get("name").Str() {
+					d.add(c.Get("image").Str(), id[at:])
 				}
 			}
 		}
