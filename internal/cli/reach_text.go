@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 
 	"github.com/redoubt-k8s/redoubt/internal/netpol"
 	"github.com/redoubt-k8s/redoubt/internal/run"
@@ -14,6 +15,22 @@ import (
 // line writes a line; the buffer keeps the first error for its flush.
 func line(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, format+"\n", args...) //nolint:errcheck // the buffered writer keeps the error
+}
+
+// say is line for people: names of the input can't move the cursor, colour
+// what follows or begin a line of their own.
+func say(w io.Writer, format string, args ...any) {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = strings.Map(func(r rune) rune {
+				if r != '\t' && !unicode.IsPrint(r) {
+					return unicode.ReplacementChar
+				}
+				return r
+			}, text)
+		}
+	}
+	line(w, format, args...)
 }
 
 // table lines up columns that are separated by tabs.
@@ -29,36 +46,36 @@ var beyondNames = []string{netpol.OutsideName, netpol.PrivateName, netpol.Metada
 
 func writeReach(w io.Writer, rep *run.ReachReport) {
 	s := rep.Summary
-	line(w, "%d workloads. Of %d connections between two of them %d are possible, %d are not, %d are unknown.", s.Workloads, s.Yes+s.No+s.Unknown, s.Yes, s.No, s.Unknown)
-	line(w, "")
+	say(w, "%d workloads. Of %d connections between two of them %d are possible, %d are not, %d are unknown.", s.Workloads, s.Yes+s.No+s.Unknown, s.Yes, s.No, s.Unknown)
+	say(w, "")
 	table(w, func(t io.Writer) {
-		line(t, "DEFAULT DENY\tingress\tisolated\tegress\tisolated")
+		say(t, "DEFAULT DENY\tingress\tisolated\tegress\tisolated")
 		for _, n := range rep.Namespaces {
-			line(t, "%s\t%s\t%d/%d\t%s\t%d/%d", n.Name, n.Ingress.DefaultDeny, n.Ingress.Isolated, n.Ingress.Workloads, n.Egress.DefaultDeny, n.Egress.Isolated, n.Egress.Workloads)
+			say(t, "%s\t%s\t%d/%d\t%s\t%d/%d", n.Name, n.Ingress.DefaultDeny, n.Ingress.Isolated, n.Ingress.Workloads, n.Egress.DefaultDeny, n.Egress.Isolated, n.Egress.Workloads)
 		}
 	})
-	line(w, "")
+	say(w, "")
 	writeEntries(w, rep)
 	table(w, func(t io.Writer) {
-		line(t, "CAN REACH\t%s", strings.Join(beyondNames, "\t"))
+		say(t, "CAN REACH\t%s", strings.Join(beyondNames, "\t"))
 		for i := range rep.Workloads {
 			cells := []string{rep.Workloads[i].Name}
 			for _, name := range beyondNames {
 				cells = append(cells, rep.Workloads[i].Beyond[name].String())
 			}
-			line(t, "%s", strings.Join(cells, "\t"))
+			say(t, "%s", strings.Join(cells, "\t"))
 		}
 	})
-	line(w, "")
+	say(w, "")
 	writeEdges(w, rep)
 	if len(rep.Notes) > 0 {
-		line(w, "\nPOLICIES TO LOOK AT")
+		say(w, "\nPOLICIES TO LOOK AT")
 		for _, n := range rep.Notes {
-			line(w, "  %s  %s", n.Location, n.Says)
+			say(w, "  %s  %s", n.Location, n.Says)
 		}
 	}
 	for _, g := range rep.Gaps {
-		line(w, "\nNot read: %s: %s", g.What, g.Why)
+		say(w, "\nNot read: %s: %s", g.What, g.Why)
 	}
 }
 
@@ -68,27 +85,27 @@ func writeEntries(w io.Writer, rep *run.ReachReport) {
 		for i := range rep.Workloads {
 			for _, e := range rep.Workloads[i].Entries {
 				if !found {
-					line(t, "FROM OUTSIDE\tverdict\tport\tthrough\tat")
+					say(t, "FROM OUTSIDE\tverdict\tport\tthrough\tat")
 					found = true
 				}
 				through := e.Through
 				if e.From != netpol.OutsideName {
 					through += " (" + e.From + ")"
 				}
-				line(t, "%s\t%s\t%s\t%s %s\t%s", rep.Workloads[i].Name, e.Verdict, e.Port, through, e.Object, e.Location)
+				say(t, "%s\t%s\t%s\t%s %s\t%s", rep.Workloads[i].Name, e.Verdict, e.Port, through, e.Object, e.Location)
 			}
 		}
 	})
 	if !found {
-		line(w, "FROM OUTSIDE\nNo Service, Ingress, route or host port of the input lets anybody in.")
+		say(w, "FROM OUTSIDE\nNo Service, Ingress, route or host port of the input lets anybody in.")
 	}
-	line(w, "")
+	say(w, "")
 }
 
 // writeEdges lists who can talk to whom; workloads that reach the same are
 // written together.
 func writeEdges(w io.Writer, rep *run.ReachReport) {
-	line(w, "WHO CAN TALK TO WHOM")
+	say(w, "WHO CAN TALK TO WHOM")
 	type group struct {
 		names []string
 		edges []run.ReachEdge
@@ -104,19 +121,19 @@ func writeEdges(w io.Writer, rep *run.ReachReport) {
 		groups[at].names = append(groups[at].names, wl.Name)
 	}
 	for _, g := range groups {
-		line(w, "  %s", strings.Join(g.names, ", "))
+		say(w, "  %s", strings.Join(g.names, ", "))
 		if len(g.edges) == 0 {
-			line(w, "    nobody")
+			say(w, "    nobody")
 		}
 		for _, e := range g.edges {
 			mark := "->"
 			if e.Verdict == netpol.Unknown {
 				mark = "?>"
 			}
-			line(w, "    %s %s  %s", mark, everyOther(e.To), e.Ports)
+			say(w, "    %s %s  %s", mark, everyOther(e.To), e.Ports)
 		}
 	}
-	line(w, "  (-> possible, ?> unknown; --from and --to explain)")
+	say(w, "  (-> possible, ?> unknown; --from and --to explain)")
 }
 
 // everyOther reads the stars of an edge.
@@ -133,26 +150,26 @@ func everyOther(to string) string {
 func writeReachAnswers(w io.Writer, x *run.ReachExplanation) {
 	for i, a := range x.Answers {
 		if i > 0 {
-			line(w, "")
+			say(w, "")
 		}
 		verdict := a.Verdict.String()
 		if a.Ports != "" {
 			verdict += " (" + a.Ports + ")"
 		}
-		line(w, "%s -> %s, %s: %s", a.From, a.To, a.Port, verdict)
+		say(w, "%s -> %s, %s: %s", a.From, a.To, a.Port, verdict)
 		side := ""
 		for _, e := range a.Because {
 			if e.Side != side {
 				side = e.Side
-				line(w, "  %s", side)
+				say(w, "  %s", side)
 			}
-			line(w, "    %-8s %s", e.Effect, e.Says)
+			say(w, "    %-8s %s", e.Effect, e.Says)
 			if e.Location != "" {
 				place := e.Location
 				if e.Path != "" {
 					place += "  " + e.Path
 				}
-				line(w, "             %s", place)
+				say(w, "             %s", place)
 			}
 		}
 	}
@@ -160,7 +177,7 @@ func writeReachAnswers(w io.Writer, x *run.ReachExplanation) {
 
 func writeReachDiff(w io.Writer, d *run.ReachDiff) {
 	if len(d.Changes) == 0 {
-		line(w, "Nothing opened, nothing closed.")
+		say(w, "Nothing opened, nothing closed.")
 		return
 	}
 	section := func(title string, member func(c *run.ReachChange) bool) {
@@ -172,16 +189,16 @@ func writeReachDiff(w io.Writer, d *run.ReachDiff) {
 					continue
 				}
 				if first {
-					line(t, "%s", title)
+					say(t, "%s", title)
 					first = false
 				}
-				line(t, "  %s -> %s\t%s\twas %s", c.From, everyOther(c.To), state(c.Is, c.IsPorts), state(c.Was, c.WasPorts))
+				say(t, "  %s -> %s\t%s\twas %s", c.From, everyOther(c.To), state(c.Is, c.IsPorts), state(c.Was, c.WasPorts))
 			}
 		})
 	}
 	section("OPENED", func(c *run.ReachChange) bool { return c.Opened })
 	section("CLOSED", func(c *run.ReachChange) bool { return !c.Opened })
-	line(w, "%d opened, %d closed.", d.Opened, d.Closed)
+	say(w, "%d opened, %d closed.", d.Opened, d.Closed)
 }
 
 func state(v netpol.Verdict, ports string) string {

@@ -19,7 +19,7 @@ func (t Text) Between(w io.Writer, b *blast.Between) error {
 		p.line("%s: from %s to %s in %s.", p.in(yellow, "perhaps"), b.From, b.To, count(len(b.Path), "step"))
 	}
 	p.path(b.Path, "  ")
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.text())
 	return err
 }
 
@@ -44,7 +44,7 @@ func (t Text) WhoCan(w io.Writer, holders []blast.Holder) error {
 		}
 	}
 	p.line("Members of system:masters may do everything and need no binding.")
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.text())
 	return err
 }
 
@@ -67,7 +67,7 @@ func (t Text) Diff(w io.Writer, d *blast.Diff) error {
 		}
 		p.line("  %s: %s (was %s, is %s)", d.Less[i].Workload, d.Less[i].What, d.Less[i].Was, d.Less[i].Is)
 	}
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.text())
 	return err
 }
 

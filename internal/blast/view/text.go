@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/redoubt-k8s/redoubt/internal/blast"
 )
@@ -28,16 +29,51 @@ type printer struct {
 	told map[string]string
 }
 
+// Colours are marked by runes that nothing else uses until all is printed.
 const (
-	bold   = "\x1b[1m"
-	red    = "\x1b[31m"
-	yellow = "\x1b[33m"
-	green  = "\x1b[32m"
-	dim    = "\x1b[2m"
-	reset  = "\x1b[0m"
+	bold   = "\uE0B0"
+	red    = "\uE0B1"
+	yellow = "\uE0B2"
+	green  = "\uE0B3"
+	dim    = "\uE0B4"
+	reset  = "\uE0B5"
+
+	colourMarks = bold + red + yellow + green + dim + reset
 )
 
-func (p *printer) line(format string, args ...any) { fmt.Fprintf(&p.Builder, format+"\n", args...) }
+// colourCodes turn marks into what a terminal obeys.
+var colourCodes = strings.NewReplacer(bold, "\x1b[1m", red, "\x1b[31m", yellow, "\x1b[33m", green, "\x1b[32m", dim, "\x1b[2m", reset, "\x1b[0m")
+
+// line prints a line. Texts of the input can't move the cursor, colour what
+// follows or begin a line of their own: only colours of the program pass.
+func (p *printer) line(format string, args ...any) {
+	for i, a := range args {
+		if text, ok := a.(string); ok {
+			args[i] = strings.Map(harmlessRune, text)
+		}
+	}
+	fmt.Fprintf(&p.Builder, format+"\n", args...)
+}
+
+func harmlessRune(r rune) rune {
+	if !unicode.IsPrint(r) && !strings.ContainsRune(colourMarks, r) {
+		return unicode.ReplacementChar
+	}
+	return r
+}
+
+// text is what was printed, with colours where their marks stand.
+func (p *printer) text() string {
+	if p.colour {
+		return colourCodes.Replace(p.String())
+	}
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(colourMarks, r) {
+			return -1
+		}
+		return r
+	}, p.String())
+}
 
 func (p *printer) in(colour, s string) string {
 	if !p.colour {
@@ -71,7 +107,7 @@ func (t Text) Render(w io.Writer, r *blast.Report) error {
 	for _, gap := range r.Gaps {
 		p.line("%s %s", p.in(yellow, "not known:"), gap)
 	}
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.text())
 	return err
 }
 

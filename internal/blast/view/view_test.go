@@ -100,3 +100,22 @@ func TestTextAnswersTheQuestion(t *testing.T) {
 		}
 	}
 }
+
+func TestNamesCommandNoTerminal(t *testing.T) {
+	t.Parallel()
+	r := report(t)
+	r.Workloads[0].Workload = "shop/Pod/\x1b[31mred\nforged\u009b2J"
+	r.Workloads[0].Easiest[0].Evidence[0].Object = "x\x1b]0;title\a"
+	r.Gaps = append(r.Gaps, "list\rof things")
+	var b bytes.Buffer
+	if err := (view.Text{Workloads: 5}).Render(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(b.String(), "\x1b\r\a\u009b") || strings.Contains(b.String(), "\nforged") {
+		t.Errorf("names of the input reach the terminal as they are: %q", b.String())
+	}
+	b.Reset()
+	if err := (view.Text{Workloads: 5, Colour: true}).Render(&b, report(t)); err != nil || !strings.Contains(b.String(), "\x1b[1m") {
+		t.Errorf("there is no colour: %v", err)
+	}
+}
