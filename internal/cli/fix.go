@@ -233,7 +233,7 @@ func fixDiff(w io.Writer, res *run.Fixed, flags *fixFlags) error {
 			fmt.Fprintf(&b, "# %s:%d %s (%s) %s\n", e.File, e.Line, e.Control, e.Safety, what)
 			if e.Effect != "" && !said[e.Effect] {
 				said[e.Effect] = true
-				fmt.Fprintf(&b, "#   %s\n", e.Effect)
+				fmt.Fprintf(&b, "#   %s\n", oneLine(e.Effect))
 			}
 		}
 		b.WriteString(fix.Unified(name, fix.Mask(res.Originals[name], secrets), fix.Mask(res.Texts[name], secrets)))

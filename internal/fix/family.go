@@ -215,3 +215,11 @@ func withDocuments(text []byte, proposals []*proposal, refused map[*proposal]str
 	}
 	return applied{text: text, more: more, made: made, refused: refused}
 }
+
+// once adds a change, unless it adds an item to a list that another adds already.
+func once(changes []edit.Change, c edit.Change) []edit.Change {
+	if plainPath(c.Path) != c.Path && slices.ContainsFunc(changes, func(o edit.Change) bool { return o.Path == c.Path && o.Value.Equal(c.Value) }) {
+		return changes
+	}
+	return append(changes, c)
+}

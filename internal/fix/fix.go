@@ -163,16 +163,16 @@ func Run(inv *inventory.Inventory, opts Options) (*Result, error) {
 }
 
 func newSession(inv *inventory.Inventory, opts Options) *session {
-	dockerfiles := make(map[string]bool)
+	dockerfiles, slow := make(map[string]bool), make(map[string]bool)
 	for _, o := range inv.Kind(dockerfileKind) {
-		dockerfiles[o.Origin.File] = true
+		dockerfiles[o.Origin.File], slow[o.Origin.File] = true, true
 	}
 	return &session{
 		dockerfiles: dockerfiles,
 		Options:     opts, inv: inv, texts: make(map[string][]byte), rejected: make(map[string]string),
 		agreed: make(map[string]bool), declined: make(map[string]bool), unsteady: make(map[objectKey]bool),
 		patches: make(map[string]string), patchNames: make(map[objectKey]string), patched: make(map[objectKey][]edit.Change),
-		checked: make(map[string]error), values: make(map[string]*valueAt), slow: make(map[string]bool), result: &Result{Texts: make(map[string][]byte)},
+		checked: make(map[string]error), values: make(map[string]*valueAt), slow: slow, result: &Result{Texts: make(map[string][]byte)},
 	}
 }
 
@@ -280,11 +280,12 @@ type decoded struct {
 }
 
 func (s *session) decode(name string, text []byte) decoded {
-	read := decode.File
+	origin := &inventory.Origin{Kind: inventory.FromManifest, File: name}
 	if s.Dockerfile != nil && s.dockerfiles[name] {
-		read = s.Dockerfile
+		res, err := s.Dockerfile(text, origin, s.Limits)
+		return decoded{res.Objects, err}
 	}
-	res, err := read(text, &inventory.Origin{Kind: inventory.FromManifest, File: name}, s.Limits)
+	res, err := decode.File(text, origin, s.Limits)
 	if len(res.Objects) > 0 {
 		err = nil
 	}

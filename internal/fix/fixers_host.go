@@ -75,6 +75,9 @@ func (s *site) narrowMounts(volume, inside string, write bool) ([]edit.Change, e
 // move puts a workload into a namespace of its own that admits what it needs, so
 // that the one it leaves can be closed to such pods.
 func (s *site) move(to string) ([]edit.Change, error) {
+	if isLive(s.object) {
+		return nil, errors.New("an object of a cluster can't be moved to another namespace by a patch: delete it there, and apply its manifest anew")
+	}
 	if err := s.tied(); err != nil {
 		return nil, err
 	}

@@ -30,7 +30,7 @@ func secretKey(name string) string {
 var notKey = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
 // makeSecret notes a key that the Secret needs, and where its value was.
-func (s *site) makeSecret(key, held string, file bool) { //nolint:revive // a property of the key
+func (s *site) makeSecret(key, held string, file bool) {
 	line := s.object.Root.Line
 	if near, _ := s.object.Root.Nearest(s.finding.Path); near != nil {
 		line = near.Line

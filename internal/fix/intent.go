@@ -16,6 +16,8 @@ type intent struct {
 	// children are the values below that change, added the new items of a list.
 	children map[string]*intent
 	added    []*inventory.Node
+	// first are new items before the others.
+	first []*inventory.Node
 }
 
 // intend enters the changes of an object into one tree. It returns nil for
@@ -51,12 +53,8 @@ func (w *intent) put(segments []string, value *inventory.Node) bool {
 		if w.set != nil || w.gone {
 			return w.set != nil && i < len(segments) && value != nil && w.set.At(pathOf(segments[i:])).Equal(value)
 		}
-		if s == edit.Append {
-			if i != len(segments)-1 || value == nil {
-				return false
-			}
-			w.added = append(w.added, value)
-			return true
+		if s == edit.Append || s == edit.Prepend {
+			return i == len(segments)-1 && w.add(s, value)
 		}
 		if w.children == nil {
 			w.children = make(map[string]*intent)
@@ -68,7 +66,7 @@ func (w *intent) put(segments []string, value *inventory.Node) bool {
 		}
 		w = next
 	}
-	if len(w.children)+len(w.added) > 0 {
+	if len(w.children)+len(w.added)+len(w.first) > 0 {
 		return false
 	}
 	if value == nil {
@@ -80,6 +78,16 @@ func (w *intent) put(segments []string, value *inventory.Node) bool {
 	}
 	w.set = value
 	return !w.gone
+}
+
+// add enters a new item of a list.
+func (w *intent) add(segment string, value *inventory.Node) bool {
+	if segment == edit.Prepend {
+		w.first = append(w.first, value)
+	} else {
+		w.added = append(w.added, value)
+	}
+	return value != nil
 }
 
 func pathOf(segments []string) string {
@@ -106,11 +114,11 @@ func (w *intent) made(old, now *inventory.Node) bool {
 	if old.IsNull() {
 		// Changes below what is not there make it.
 		old = &inventory.Node{Kind: inventory.Map}
-		if len(w.added) > 0 {
+		if len(w.added)+len(w.first) > 0 {
 			old.Kind = inventory.List
 		}
 	}
-	if old.Kind == inventory.Map && len(w.added) > 0 && old.Len() == 0 {
+	if old.Kind == inventory.Map && len(w.added)+len(w.first) > 0 && old.Len() == 0 {
 		old = &inventory.Node{Kind: inventory.List}
 	}
 	switch {
@@ -121,7 +129,7 @@ func (w *intent) made(old, now *inventory.Node) bool {
 	case old.Kind == inventory.List:
 		return w.madeList(old, now)
 	}
-	return len(w.children)+len(w.added) == 0 && old.Equal(now)
+	return len(w.children)+len(w.added)+len(w.first) == 0 && old.Equal(now)
 }
 
 func (w *intent) madeMap(old, now *inventory.Node) bool {
@@ -143,11 +151,17 @@ func (w *intent) madeMap(old, now *inventory.Node) bool {
 			return false
 		}
 	}
-	return len(w.added) == 0 && now.Len() == count
+	return len(w.added)+len(w.first) == 0 && now.Len() == count
 }
 
 func (w *intent) madeList(old, now *inventory.Node) bool {
 	at := 0
+	for _, value := range w.first {
+		if !value.Equal(now.Index(at)) {
+			return false
+		}
+		at++
+	}
 	for i, item := range old.All() {
 		child := w.children[strconv.Itoa(i)]
 		if child != nil && child.gone {

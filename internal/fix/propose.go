@@ -212,7 +212,7 @@ func (s *session) proposal(f *finding.Finding, k objectKey) (*proposal, error) {
 	}
 	if kind := f.Object.Origin.Kind; kind == inventory.FromHelm || kind == inventory.FromKustomize || s.live && isLive(f.Object) {
 		p.target = ""
-		if len(at.also) > 0 || len(p.lines) > 0 {
+		if len(at.also)+len(p.lines) > 0 || slices.ContainsFunc(p.documents, func(d document) bool { return d.file != "" || d.more > 0 }) {
 			return nil, errFamily
 		}
 		return s.through(p, f.Object)

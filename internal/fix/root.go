@@ -194,8 +194,10 @@ func (e *strayError) Error() string { return e.file + ": " + errChanged.Error() 
 func (s *session) strays(texts map[string][]byte, next *state, trial []*proposal) error {
 	fields := fieldsOf(trial)
 	changes := make(map[objectKey][]edit.Change)
-	for _, p := range trial {
-		changes[p.object] = append(changes[p.object], p.changes...)
+	for _, p := range withParts(trial) {
+		for _, c := range p.changes {
+			changes[p.object] = once(changes[p.object], c)
+		}
 	}
 	was, now := byFile(s.state.inv), byFile(next.inv)
 	for _, name := range slices.Sorted(maps.Keys(texts)) {
