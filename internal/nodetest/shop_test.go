@@ -176,27 +176,41 @@ func TestTheShopIsReadyBeforeAndAfterFix(t *testing.T) { //nolint:paralleltest /
 			serveImages(t, n, objects)
 			began := time.Now() //nolint:forbidigo // the log tells how long it takes
 			n.Apply(t, objects)
-			waiting := n.AwaitReady(t, objects, glance)
-			for deadline := began.Add(most); time.Now().Before(deadline); { //nolint:forbidigo // see above
-				settled := known(waiting, c.broken)
-				time.Sleep(steady)
-				if waiting = n.AwaitReady(t, objects, glance); settled && known(waiting, c.broken) {
-					break
-				}
-			}
+			waiting := settle(t, n, objects, c.broken)
 			t.Logf("after %s", time.Since(began).Round(time.Second)) //nolint:forbidigo // see above
-			for _, w := range slices.Sorted(maps.Keys(waiting)) {
-				if known(map[string]string{w: waiting[w]}, c.broken) {
-					t.Logf("%s is not ready, as is known: %s", w, waiting[w])
-				} else {
-					t.Errorf("%s is not ready: %s", w, waiting[w])
-				}
-			}
-			for _, w := range slices.Sorted(maps.Keys(c.broken)) {
-				if waiting[w] == "" {
-					t.Errorf("%s is ready: take it from the list of those that are not", w)
-				}
-			}
+			judge(t, waiting, c.broken)
 		})
+	}
+}
+
+// settle waits until all are ready, but for those that are known not to be, and
+// still are at a second look.
+func settle(t *testing.T, n *nodetest.Node, objects []*unstructured.Unstructured, broken map[string]string) map[string]string {
+	t.Helper()
+	waiting := n.AwaitReady(t, objects, glance)
+	for looked := time.Duration(0); looked < most; looked += steady + glance {
+		settled := known(waiting, broken)
+		time.Sleep(steady)
+		if waiting = n.AwaitReady(t, objects, glance); settled && known(waiting, broken) {
+			break
+		}
+	}
+	return waiting
+}
+
+// judge holds those that are not ready against those that are known not to be.
+func judge(t *testing.T, waiting, broken map[string]string) {
+	t.Helper()
+	for _, w := range slices.Sorted(maps.Keys(waiting)) {
+		if known(map[string]string{w: waiting[w]}, broken) {
+			t.Logf("%s is not ready, as is known: %s", w, waiting[w])
+		} else {
+			t.Errorf("%s is not ready: %s", w, waiting[w])
+		}
+	}
+	for _, w := range slices.Sorted(maps.Keys(broken)) {
+		if waiting[w] == "" {
+			t.Errorf("%s is ready: take it from the list of those that are not", w)
+		}
 	}
 }
