@@ -94,10 +94,10 @@ func (s *site) user() int64 {
 	return s.User
 }
 
-// writable are the folders of the container that get an empty volume.
-func (s *site) writable() []string {
+// writable are the folders a container of an image gets an empty volume at.
+func (s *session) writable(image string) []string {
 	out := slices.Clone(s.Writable)
-	for _, known := range s.facts(s.image()) {
+	for _, known := range s.facts(image) {
 		out = append(out, known.Writable...)
 	}
 	slices.Sort(out)

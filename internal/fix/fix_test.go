@@ -154,6 +154,16 @@ func TestFixersMakeTheSmallestEdit(t *testing.T) {
 			want: head + "spec:\n  containers:\n  - name: a\n    image: x\n    securityContext:\n      readOnlyRootFilesystem: true # pentest\n",
 		},
 		{
+			name: "a root that comes to be read-only by a move gets its volumes, too", control: "misplaced-field", opts: fix.Options{Writable: []string{"/tmp"}},
+			text: head + "spec:\n  containers:\n  - name: a\n    readOnlyRootFilesystem: true\n  - name: b\n",
+			want: head + "spec:\n  containers:\n  - name: a\n    securityContext:\n      readOnlyRootFilesystem: true\n    volumeMounts:\n    - name: writable-a-1\n      mountPath: /tmp\n  - name: b\n  volumes:\n  - name: writable-a-1\n    emptyDir:\n      sizeLimit: 256Mi\n",
+		},
+		{
+			name: "a root that comes to be read-only by its right name gets its volumes, too", control: "wrong-case-field", opts: fix.Options{Writable: []string{"/tmp"}},
+			text: head + "spec:\n  containers:\n  - name: a\n    securityContext: {readonlyRootFilesystem: true}\n    volumeMounts:\n    - {name: x, mountPath: /tmp}\n  - name: b\n    securitycontext: {readOnlyRootFilesystem: true}\n  volumes:\n  - {name: x, emptyDir: {}}\n",
+			want: head + "spec:\n  containers:\n  - name: a\n    securityContext: {readOnlyRootFilesystem: true}\n    volumeMounts:\n    - {name: x, mountPath: /tmp}\n  - name: b\n    securityContext: {readOnlyRootFilesystem: true}\n    volumeMounts:\n    - name: writable-b-1\n      mountPath: /tmp\n  volumes:\n  - {name: x, emptyDir: {}}\n  - name: writable-b-1\n    emptyDir:\n      sizeLimit: 256Mi\n",
+		},
+		{
 			name: "a field of all containers that stands on the pod goes to each", control: "misplaced-field",
 			text: head + "spec:\n  securityContext:\n    allowPrivilegeEscalation: false\n    runAsNonRoot: true\n  containers:\n  - name: a\n  - name: b\n",
 			want: head + "spec:\n  securityContext:\n    runAsNonRoot: true\n  containers:\n  - name: a\n    securityContext:\n      allowPrivilegeEscalation: false\n  - name: b\n    securityContext:\n      allowPrivilegeEscalation: false\n",

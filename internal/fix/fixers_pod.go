@@ -49,25 +49,68 @@ func asUser(s *site) ([]edit.Change, error) {
 	return s.set(s.finding.Path, integer(strconv.FormatInt(user, 10))), nil
 }
 
-// readOnlyRoot makes the root read-only, with an empty volume at the folders
-// that the person has named and nothing is mounted at.
+// readOnlyRoot makes the root read-only. The volumes that this takes come with
+// every change that does so: see [site.withVolumes].
 func readOnlyRoot(s *site) ([]edit.Change, error) {
 	if s.container == nil {
 		return nil, nil
 	}
-	out := s.set(s.path("securityContext.readOnlyRootFilesystem"), boolean("true"))
-	for i, folder := range s.writable() {
-		if mounted(s.container.Node.Get("volumeMounts"), folder) {
+	return s.set(s.path(readOnly), boolean("true")), nil
+}
+
+const readOnly = "securityContext.readOnlyRootFilesystem"
+
+// withVolumes adds to changes that make the root of a container read-only an
+// empty volume at each folder that the person has named and nothing is mounted at.
+func (s *site) withVolumes(changes []edit.Change) []edit.Change {
+	if s.template == nil {
+		return changes
+	}
+	out := changes
+	for i := range s.template.Containers {
+		c := &s.template.Containers[i]
+		at := inventory.JoinPath(s.template.SpecPath(), c.Path())
+		if slices.ContainsFunc(changes, func(change edit.Change) bool { return s.makesReadOnly(change, at) }) {
+			out = slices.Concat(out, s.emptyVolumes(c, at))
+		}
+	}
+	return out
+}
+
+// makesReadOnly tells whether a change puts a read-only root into force for the
+// container at a path.
+func (s *site) makesReadOnly(c edit.Change, container string) bool {
+	path, value := c.Path, c.Value
+	switch c.Op {
+	case edit.Move:
+		path, value = c.To, s.object.Root.At(c.Path)
+	case edit.Rename:
+		segments := inventory.SplitPath(c.Path)
+		parent := strings.TrimSuffix(strings.TrimSuffix(c.Path, segments[len(segments)-1]), ".")
+		path, value = inventory.JoinPath(parent, c.To), s.object.Root.At(c.Path)
+	case edit.Set, edit.Remove:
+	}
+	rest, below := strings.CutPrefix(inventory.JoinPath(container, readOnly), path)
+	if !below || value == nil {
+		return false
+	}
+	return value.At(strings.TrimPrefix(rest, ".")).True()
+}
+
+func (s *site) emptyVolumes(c *inventory.Container, at string) []edit.Change {
+	var out []edit.Change
+	for i, folder := range s.writable(c.Node.Get("image").Str()) {
+		if mounted(c.Node.Get("volumeMounts"), folder) {
 			continue
 		}
-		name := fmt.Sprintf("writable-%s-%d", s.container.Name, i+1)
+		name := fmt.Sprintf("writable-%s-%d", c.Name, i+1)
 		out = append(
 			out,
-			edit.Change{Op: edit.Set, Path: s.path("volumeMounts") + "[" + edit.Append + "]", Value: dict(named("name", text(name)), named("mountPath", text(folder)))},
+			edit.Change{Op: edit.Set, Path: inventory.JoinPath(at, "volumeMounts") + "[" + edit.Append + "]", Value: dict(named("name", text(name)), named("mountPath", text(folder)))},
 			edit.Change{Op: edit.Set, Path: inventory.JoinPath(s.template.SpecPath(), "volumes") + "[" + edit.Append + "]", Value: dict(named("name", text(name)), named("emptyDir", dict(named("sizeLimit", text("256Mi")))))},
 		)
 	}
-	return out, nil
+	return out
 }
 
 func mounted(mounts *inventory.Node, folder string) bool {

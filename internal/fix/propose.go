@@ -304,10 +304,12 @@ func under(path, parent string) bool {
 
 // changes are those of the control's own file, unless Go knows better.
 func (s *site) changes() ([]edit.Change, error) {
+	work := (*site).declared
 	if fixer := fixers[s.control.ID]; fixer != nil {
-		return fixer(s)
+		work = fixer
 	}
-	return s.declared()
+	changes, err := work(s)
+	return s.withVolumes(changes), err
 }
 
 // declared are the changes that the file of the control names.

@@ -11,7 +11,11 @@ var capSysRawio = &blast.Step{
 	Control: "capabilities-added", Fix: "take SYS_RAWIO out of capabilities.add", Effort: 2,
 	Workload: func(f *blast.Facts, w *blast.Workload, emit blast.Emit) {
 		raw := capable("SYS_RAWIO")
-		escape(f, w, emit, func(p *blast.Pod, c *blast.Container) (string, bool, bool) {
+		perhaps := func(m blast.Move) {
+			m.Possible, m.Why = true, "if the runtime lets the container open a device it was not given, or the kernel lets it use the ports of the processor"
+			emit(m)
+		}
+		escape(f, w, perhaps, func(p *blast.Pod, c *blast.Container) (string, bool, bool) {
 			field, certain, ok := raw(p, c)
 			for _, h := range p.HostPaths {
 				if under(h.Folder, "/dev") || h.Folder == "/" {

@@ -10,7 +10,11 @@ var unmaskedProc = &blast.Step{
 	MITRE: []string{"T1611"}, Difficulty: blast.Easy,
 	Control: "proc-mount", Fix: "set procMount to Default", Effort: 1,
 	Workload: func(f *blast.Facts, w *blast.Workload, emit blast.Emit) {
-		escape(f, w, emit, func(p *blast.Pod, c *blast.Container) (string, bool, bool) {
+		perhaps := func(m blast.Move) {
+			m.Possible, m.Why = true, "if the API server takes the pod: since 1.33 it refuses procMount Unmasked without users of the pod's own"
+			emit(m)
+		}
+		escape(f, w, perhaps, func(p *blast.Pod, c *blast.Container) (string, bool, bool) {
 			return ".securityContext.procMount", true, c.Unmasked && c.Root && !p.OwnUsers && !c.Privileged
 		})
 	},
