@@ -29,14 +29,6 @@ func (c *clusterFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&c.from.NodeProxy, "node-proxy", false, "read the configuration of each kubelet, too; needs get on nodes/proxy")
 }
 
-// chosen is the cluster to read, nil if none is.
-func (c *clusterFlags) chosen() *run.Cluster {
-	if !c.on {
-		return nil
-	}
-	return &c.from
-}
-
 // place is what is to be looked at: the cluster, if there is one, else files.
 func (c *clusterFlags) place(in run.Input) run.Place {
 	p := run.Place{Input: in, Version: Version()}

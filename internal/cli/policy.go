@@ -174,7 +174,8 @@ told without a cluster.`,
 			if err := from.check(cmd); err != nil {
 				return err
 			}
-			opts.Paths, opts.Stdin, opts.From, opts.Version = args, streams.In, from.chosen(), Version()
+			opts.Paths, opts.Stdin = args, streams.In
+			opts.Place = from.place(opts.Input)
 			progress := startProgress(streams.Err)
 			opts.Progress = progress.set
 			res, err := run.TestPolicies(cmd.Context(), opts)

@@ -35,7 +35,8 @@ writes namespaces with labels that enforce the first and warn of the second.`,
 			if err := from.check(cmd); err != nil {
 				return err
 			}
-			opts.Paths, opts.Stdin, opts.From, opts.Version = args, streams.In, from.chosen(), Version()
+			opts.Paths, opts.Stdin = args, streams.In
+			opts.Place = from.place(opts.Input)
 			levels, err := run.PodSecurityLevels(cmd.Context(), opts)
 			if err != nil {
 				return err

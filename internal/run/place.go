@@ -13,7 +13,7 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/source/snapshot"
 )
 
-// Place is what blast and reach look at: files, a snapshot, or a cluster.
+// Place is what is looked at: files, a snapshot, or a cluster.
 type Place struct {
 	Input
 
@@ -51,7 +51,7 @@ func (p *Place) open(ctx context.Context, kinds []string) (*inventory.Inventory,
 	}
 	if at := slices.IndexFunc(p.Paths, isSnapshot); at >= 0 {
 		if len(p.Paths) > 1 {
-			return nil, fmt.Errorf("%s is a snapshot of a whole cluster: give it by itself, and what you want to change with --what-if or diff", p.Paths[at])
+			return nil, fmt.Errorf("%s is a snapshot of a whole cluster: give it by itself", p.Paths[at])
 		}
 		inv, _, err := readSnapshot(p.Paths[at])
 		return inv, err

@@ -16,7 +16,6 @@ import (
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/policy"
 	"github.com/redoubt-k8s/redoubt/internal/policy/offline"
-	"github.com/redoubt-k8s/redoubt/internal/source/cluster"
 )
 
 // PolicyOptions say which controls become policies and how these behave.
@@ -99,12 +98,8 @@ func WritePolicies(dir string, policies []PolicyFile) error {
 
 // LabelOptions say what to judge the namespaces by.
 type LabelOptions struct {
-	Input
+	Place
 
-	// From is read instead of files, if set.
-	From *Cluster
-	// Version is that of the program.
-	Version string
 	// KubernetesVersion is the version of the levels: latest or v1.N.
 	KubernetesVersion string
 }
@@ -115,7 +110,7 @@ type NamespaceLevels = policy.NamespaceLevels
 // PodSecurityLevels says for each namespace which level its pods pass.
 func PodSecurityLevels(ctx context.Context, opts LabelOptions) ([]NamespaceLevels, error) {
 	pods := append([]string{"Namespace"}, templates...)
-	inv, err := readAny(ctx, opts.Input, opts.From, opts.Version, pods)
+	inv, err := some(ctx, opts.Place, pods)
 	if err != nil {
 		return nil, err
 	}
@@ -127,55 +122,20 @@ func PodSecurityLevels(ctx context.Context, opts LabelOptions) ([]NamespaceLevel
 	return policy.Levels(inv, opts.KubernetesVersion)
 }
 
-// readAny reads a cluster, a snapshot of one, or files. Of a cluster only the
-// kinds are read, nil for all.
-func readAny(ctx context.Context, in Input, from *Cluster, version string, kinds []string) (*inventory.Inventory, error) {
-	var source *live
-	var err error
-	switch {
-	case from != nil && len(in.Paths) > 0:
-		return nil, errors.New("--cluster reads a cluster and PATH files: give one of them")
-	case from != nil:
-		source, err = from.live(ctx, version, in.Progress, cluster.Resources(kinds))
-	case slices.ContainsFunc(in.Paths, isSnapshot):
-		source, err = snapshotIn(in.Paths)
-	default:
-		return readAll(ctx, in)
+// some reads a place that has to hold something. Of a cluster only the kinds are
+// read, nil for all.
+func some(ctx context.Context, p Place, kinds []string) (*inventory.Inventory, error) {
+	inv, err := p.gather(ctx, kinds)
+	if err == nil && len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
+		err = ErrNothing
 	}
-	if err != nil {
-		return nil, err
-	}
-	inv, err := source.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	inv.Seal()
-	return inv, nil
-}
-
-func readAll(ctx context.Context, in Input) (*inventory.Inventory, error) {
-	if len(in.Paths) == 0 {
-		in.Paths = []string{"."}
-	}
-	inv, err := read(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
-		return nil, ErrNothing
-	}
-	inv.Seal()
-	return inv, brokenInput(inv, in.KeepGoing)
+	return inv, err
 }
 
 // PolicyTestOptions say which policies to try on what.
 type PolicyTestOptions struct {
-	Input
+	Place
 
-	// From is read instead of files, if set.
-	From *Cluster
-	// Version is that of the program.
-	Version string
 	// Policies are files and folders with policies, bindings and parameters.
 	Policies []string
 	// User and Groups are those the requests are made as.
@@ -193,7 +153,7 @@ func TestPolicies(ctx context.Context, opts PolicyTestOptions) (*offline.Result,
 	if err != nil {
 		return nil, err
 	}
-	objects, err := readAny(ctx, opts.Input, opts.From, opts.Version, nil)
+	objects, err := some(ctx, opts.Place, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func TestPolicyTestSaysWhatAClusterWouldHaveBlocked(t *testing.T) {
 	}
 	c.Create(t, string(text))
 	dir, from := enforcing(t), run.Cluster{Kubeconfig: c.Kubeconfig, Timeout: time.Minute}
-	live := refusedBy(testPolicies(t, run.PolicyTestOptions{Policies: []string{dir}, From: &from}))
+	live := refusedBy(testPolicies(t, run.PolicyTestOptions{Policies: []string{dir}, Place: run.Place{Cluster: &from}}))
 
 	snapshotSays(t, from, dir, live)
 	opts := liveOptions("no-controller")
@@ -124,11 +124,11 @@ func snapshotSays(t *testing.T, from run.Cluster, dir string, live map[string][]
 	if _, err := run.Snapshot(t.Context(), run.SnapshotOptions{Cluster: from, Output: file, Now: time.Unix(1_700_000_000, 0)}); err != nil {
 		t.Fatal(err)
 	}
-	got := refusedBy(testPolicies(t, run.PolicyTestOptions{Policies: []string{dir}, Input: run.Input{Paths: []string{file}}}))
+	got := refusedBy(testPolicies(t, run.PolicyTestOptions{Policies: []string{dir}, Place: run.Place{Input: run.Input{Paths: []string{file}}}}))
 	if d := cmp.Diff(workloadsOf(got), workloadsOf(live)); d != "" {
 		t.Errorf("refused (-snapshot +cluster):\n%s", d)
 	}
-	levels, err := run.PodSecurityLevels(t.Context(), run.LabelOptions{Input: run.Input{Paths: []string{file}}})
+	levels, err := run.PodSecurityLevels(t.Context(), run.LabelOptions{Place: run.Place{Input: run.Input{Paths: []string{file}}}})
 	if err != nil || len(levels) < 2 {
 		t.Errorf("%d levels of namespaces, %v", len(levels), err)
 	}
@@ -138,12 +138,12 @@ func snapshotSays(t *testing.T, from run.Cluster, dir string, live map[string][]
 func nobodySays(t *testing.T, from run.Cluster, dir string) {
 	t.Helper()
 	from.As = "nobody"
-	res := testPolicies(t, run.PolicyTestOptions{Policies: []string{dir}, From: &from})
+	res := testPolicies(t, run.PolicyTestOptions{Policies: []string{dir}, Place: run.Place{Cluster: &from}})
 	unknown := slices.ContainsFunc(res.Decisions, func(d offline.Decision) bool { return d.Verdict == offline.Unknown })
 	if !unknown || len(refusedBy(res)) > 0 {
 		t.Errorf("decisions %+v, want unknown ones only", res.Decisions)
 	}
-	if _, err := run.PodSecurityLevels(t.Context(), run.LabelOptions{From: &from}); err == nil {
+	if _, err := run.PodSecurityLevels(t.Context(), run.LabelOptions{Place: run.Place{Cluster: &from}}); err == nil {
 		t.Error("there are levels of namespaces without a right to see pods")
 	}
 }

@@ -30,7 +30,7 @@ func readPolicies(ctx context.Context, in Input, paths []string) (*inventory.Inv
 		}
 	}
 	in.Paths, in.Progress, in.Sized, in.Exclude, in.KeepGoing = slices.Clone(paths), nil, nil, nil, false
-	policies, err := readAll(ctx, in)
+	policies, err := some(ctx, Place{Input: in}, nil)
 	if err != nil {
 		return nil, fmt.Errorf("read policies: %w", err)
 	}
