@@ -14,6 +14,7 @@ import (
 
 	"github.com/redoubt-k8s/redoubt/internal/control"
 	"github.com/redoubt-k8s/redoubt/internal/fix"
+	"github.com/redoubt-k8s/redoubt/internal/report"
 	"github.com/redoubt-k8s/redoubt/internal/run"
 )
 
@@ -267,9 +268,9 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		verb = "made"
 	}
 	if res.From == "" {
-		fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, plural(len(res.Edits), "edit"), plural(len(res.Texts), "file"), res.Before, res.After)
+		fmt.Fprintf(&b, "%s %s in %s: findings go from %d to %d\n", verb, report.Count(len(res.Edits), "edit"), report.Count(len(res.Texts), "file"), res.Before, res.After)
 	} else {
-		fmt.Fprintf(&b, "%s of live objects: applied, findings would go from %d to %d\n", plural(len(res.Patches), "patch"), res.Before, res.After)
+		fmt.Fprintf(&b, "%s of live objects: applied, findings would go from %d to %d\n", report.Count(len(res.Patches), "patch"), res.Before, res.After)
 		for _, g := range res.Gaps {
 			fmt.Fprintf(&b, "not read, so not judged: %s: %s\n", oneLine(g.What), oneLine(g.Why))
 		}
@@ -278,7 +279,7 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		}
 	}
 	if res.Bolder > 0 {
-		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", plural(res.Bolder, "finding"))
+		fmt.Fprintf(&b, "%s more with --safety review: these edits may change how a program behaves\n", report.Count(res.Bolder, "finding"))
 	}
 	if !flags.write && !flags.unmasked && maskedAny(res) {
 		b.WriteString("credentials are masked in the diff, so that patch can't apply it there: use --write, or --show-secrets\n")
@@ -290,16 +291,16 @@ func fixSummary(w io.Writer, res *run.Fixed, flags *fixFlags) {
 		}
 	}
 	if n := len(res.Refused); n > 0 {
-		fmt.Fprintf(&b, "%s could not be edited:\n", plural(n, "finding"))
+		fmt.Fprintf(&b, "%s could not be edited:\n", report.Count(n, "finding"))
 		reasons(&b, res.Refused, flags.explained)
 	}
 	chartPatches(&b, res.Patches, flags.folder)
 	switch n := len(res.Manual); {
 	case n > 0 && flags.explained:
-		fmt.Fprintf(&b, "%s left to a person:\n", plural(n, "finding"))
+		fmt.Fprintf(&b, "%s left to a person:\n", report.Count(n, "finding"))
 		reasons(&b, res.Manual, true)
 	case n > 0:
-		fmt.Fprintf(&b, "%s left to a person; --explain lists them\n", plural(n, "finding"))
+		fmt.Fprintf(&b, "%s left to a person; --explain lists them\n", report.Count(n, "finding"))
 	}
 	io.WriteString(w, b.String()) //nolint:errcheck,gosec // there is nowhere left to report it
 }
@@ -348,14 +349,4 @@ func reasons(b *strings.Builder, all []fix.Refusal, each bool) { //nolint:revive
 		}
 		fmt.Fprintf(b, "  %s %s: %s\n", place, r.Control, r.Reason)
 	}
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if strings.HasSuffix(noun, "ch") {
-		noun += "e"
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
