@@ -20,6 +20,7 @@ var shipped = map[string]struct {
 	"github.com/go-git/go-git/v5":              {"patterns of .gitignore files", []string{"internal/source/files"}},
 	"github.com/google/cel-go":                 {"types of the CEL interpreter", []string{"internal/expr", "internal/control", "internal/policy/offline"}},
 	"github.com/moby/buildkit":                 {"Dockerfile parser", []string{"internal/source/dockerfile"}},
+	"github.com/opencontainers/image-spec":     {"types of OCI images", []string{"internal/source/image"}},
 	"github.com/owenrumney/go-sarif/v3":        {"SARIF types", []string{"internal/report/sarif"}},
 	"github.com/spf13/cobra":                   {"command line", []string{"internal/cli"}},
 	"go.yaml.in/yaml/v3":                       {"YAML with positions", []string{"internal/decode", "internal/edit", "internal/source/kustomize"}},

@@ -83,6 +83,7 @@ review. Only safe ones are offered unless --safety review is given.`,
 	f.BoolVar(&opts.KeepGoing, "keep-going", false, "edit the rest if some input can't be read")
 	f.BoolVar(&opts.NoGitignore, "no-gitignore", false, "read files that .gitignore excludes, too")
 	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version to judge by: latest or v1.N")
+	f.StringArrayVar(&opts.Images, "image", nil, "[NAME=]PATH of an image at hand, an OCI layout or an archive of docker save: which user it runs as, and the folders it writes to; may be repeated")
 	f.StringVar(&opts.Config, "config", "", "configuration with waivers (default .redoubt.yaml in the given or current folder)")
 	return cmd
 }

@@ -91,6 +91,7 @@ was wrong; 3 something could not be evaluated and --fail-on-unknown was given.`,
 	f.StringVarP(&opts.Helm.Namespace, "namespace", "n", "", "namespace the charts are rendered for (default \"default\"); with --cluster those to read one by one, with commas, where lists over all are forbidden")
 	f.StringSliceVar(&opts.Policies, "policies", nil, "file or folder with ValidatingAdmissionPolicies to ask about every object, may be repeated")
 	f.StringVar(&opts.KubernetesVersion, "kubernetes-version", "latest", "Kubernetes version to judge by: latest or v1.N")
+	f.StringArrayVar(&opts.Images, "image", nil, "[NAME=]PATH of an image at hand, an OCI layout or an archive of docker save: which user it runs as, and the folders it writes to; may be repeated")
 	f.StringVar(&opts.Config, "config", "", "configuration with waivers (default .redoubt.yaml in the scanned or current folder)")
 	f.StringVar(&opts.Baseline, "baseline", "", "an earlier JSON report: fail only on what is new")
 	f.BoolVar(&opts.Timing, "timing", false, "put start time and duration into the report; it is then no longer reproducible")

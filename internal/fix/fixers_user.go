@@ -23,6 +23,12 @@ func nonRoot(s *site) ([]edit.Change, error) {
 		return out, nil
 	}
 	users := s.users()
+	for i := range s.template.Containers {
+		c := &s.template.Containers[i]
+		if users[i] <= 0 && s.inv.ImageUsers[c.Node.Get("image").Str()] == "0" {
+			return nil, fmt.Errorf("the image of container %s runs as root, and would not start: name the user it can run as with --run-as-user, or as user in .redoubt.yaml", c.Name)
+		}
+	}
 	if shared, ok := common(users); ok && shared > 0 {
 		number := integer(strconv.FormatInt(shared, 10))
 		s.effect = fmt.Sprintf("the programs run as user %d: the files they write have to belong to it", shared)

@@ -33,6 +33,9 @@ type ScanOptions struct {
 	// Config is the path of the configuration file; empty means that the usual
 	// places are tried.
 	Config string
+	// Images are images at hand that say which user they run as: the path of an
+	// OCI layout or archive, with NAME= before it where that names none.
+	Images []string
 	// Baseline is the path of an earlier JSON report, may be empty.
 	Baseline string
 	// Passed keeps passes, Excerpts adds source lines, Timing the duration.

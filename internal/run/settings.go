@@ -52,6 +52,9 @@ func loadSettings(opts *ScanOptions) (settings, error) {
 		}
 		opts.Exclude = append(slices.Clone(opts.Exclude), s.config.Exclude...)
 	}
+	if err := s.readImages(opts.Images); err != nil {
+		return s, err
+	}
 	if opts.Baseline != "" {
 		if s.baseline, err = loadBaseline(opts.Baseline); err != nil {
 			return s, err
