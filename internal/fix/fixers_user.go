@@ -23,11 +23,8 @@ func nonRoot(s *site) ([]edit.Change, error) {
 		return out, nil
 	}
 	users := s.users()
-	for i := range s.template.Containers {
-		c := &s.template.Containers[i]
-		if users[i] <= 0 && s.inv.ImageUsers[c.Node.Get("image").Str()] == "0" {
-			return nil, fmt.Errorf("the image of container %s runs as root, and would not start: name the user it can run as with --run-as-user, or as user in .redoubt.yaml", c.Name)
-		}
+	if err := s.startsAsRoot(users); err != nil {
+		return nil, err
 	}
 	if shared, ok := common(users); ok && shared > 0 {
 		number := integer(strconv.FormatInt(shared, 10))
@@ -75,6 +72,18 @@ func (s *site) users() []int64 {
 		}
 	}
 	return out
+}
+
+// startsAsRoot is an error if the image of a container is known to run as root,
+// and no other user for it is.
+func (s *site) startsAsRoot(users []int64) error {
+	for i := range s.template.Containers {
+		c := &s.template.Containers[i]
+		if users[i] <= 0 && s.inv.ImageUsers[c.Node.Get("image").Str()] == "0" {
+			return fmt.Errorf("the image of container %s runs as root, and would not start: name the user it can run as with --run-as-user, or as user in .redoubt.yaml", c.Name)
+		}
+	}
+	return nil
 }
 
 // common is the one user that all have.

@@ -52,7 +52,7 @@ func loadSettings(opts *ScanOptions) (settings, error) {
 		}
 		opts.Exclude = append(slices.Clone(opts.Exclude), s.config.Exclude...)
 	}
-	if err := s.readImages(opts.Images); err != nil {
+	if s.config.Images, err = withImages(s.config.Images, opts.Images); err != nil {
 		return s, err
 	}
 	if opts.Baseline != "" {

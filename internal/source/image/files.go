@@ -54,8 +54,7 @@ func open(name string) (files, error) {
 
 // plain takes the path out of an error: it stands before it.
 func plain(err error) error {
-	var broken *fs.PathError
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*fs.PathError](err); ok {
 		return broken.Err
 	}
 	return err
@@ -130,7 +129,7 @@ func (a *archive) index() error {
 			if a.links == nil {
 				a.links = make(map[string]string)
 			}
-			a.links[name] = path.Join(path.Dir(name), head.Linkname)
+			a.links[name] = path.Join(path.Dir(name), head.Linkname) //nolint:gosec // a name within the archive; nothing is unpacked
 		}
 	}
 }

@@ -243,7 +243,8 @@ func Names(full, digest string) []string {
 // notInNames tells whether a character stands in no name of an image. Those of
 // globs are among them.
 func notInNames(c rune) bool {
-	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-/:", c))
+	const inNames = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:"
+	return !strings.ContainsRune(inNames, c)
 }
 
 // json reads a file within the bounds.

@@ -32,20 +32,19 @@ func (l layout) blob(content []byte) object {
 	return object{"digest": "sha256:" + digest, "size": len(content)}
 }
 
+// document is the JSON of what can always be written as such.
 func document(v any) []byte {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic(err)
-	}
+	text, _ := json.Marshal(v) //nolint:errchkjson // maps and lists of strings
 	return text
 }
 
 // image adds an image that runs as a user.
 func (l layout) image(user string, volumes []string, layers ...[]byte) object {
-	config := object{"User": user, "Volumes": object{}}
+	folders := make(object)
 	for _, v := range volumes {
-		config["Volumes"].(object)[v] = object{} //nolint:forcetypeassert // made above
+		folders[v] = make(object)
 	}
+	config := object{"User": user, "Volumes": folders}
 	all := make([]object, len(layers))
 	for i, content := range layers {
 		all[i] = l.blob(content)
@@ -53,7 +52,9 @@ func (l layout) image(user string, volumes []string, layers ...[]byte) object {
 	return l.blob(document(object{"config": l.blob(document(object{"config": config})), "layers": all}))
 }
 
-func (l layout) index(manifests ...object) { l["index.json"] = document(object{"manifests": manifests}) }
+func (l layout) index(manifests ...object) {
+	l["index.json"] = document(object{"manifests": manifests})
+}
 
 // folder writes the layout.
 func (l layout) folder(t *testing.T) string {
@@ -119,7 +120,7 @@ func named(d object, name string) object {
 
 func TestLayoutSaysUserAndFolders(t *testing.T) {
 	t.Parallel()
-	l := layout{}
+	l := make(layout)
 	d := l.image("10001:10001", []string{"/data", "/var/cache/../lib", "relative", "/"})
 	l.index(named(d, "registry.example.com/shop/web:1.2"))
 	digest, _ := d["digest"].(string)
@@ -166,7 +167,7 @@ func TestUsers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := layout{}
+			l := make(layout)
 			l.index(l.image(tc.user, nil, tc.layers...))
 			got, err := image.Read(l.folder(t))
 			if err != nil {
@@ -191,7 +192,7 @@ func TestPlatformsHaveToAgree(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := layout{}
+			l := make(layout)
 			var all []object
 			for _, u := range tc.users {
 				all = append(all, l.image(u, []string{"/" + u}))
@@ -246,7 +247,7 @@ func TestNames(t *testing.T) {
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	t.Parallel()
 	whole := func() layout {
-		l := layout{}
+		l := make(layout)
 		l.index(l.image("1", nil))
 		return l
 	}
@@ -258,13 +259,13 @@ func TestWhatIsWrongIsSaid(t *testing.T) {
 	}
 	large := whole()
 	large["index.json"] = append(bytes.Repeat([]byte(" "), 5<<20), large["index.json"]...)
-	nested := layout{}
+	nested := make(layout)
 	d := nested.image("1", nil)
 	for range 9 {
 		d = nested.blob(document(object{"manifests": []object{d}}))
 	}
 	nested.index(d)
-	climbing := layout{}
+	climbing := make(layout)
 	climbing.index(object{"digest": "sha256:../../../etc/passwd"})
 	for name, tc := range map[string]struct {
 		path, want string
@@ -299,7 +300,7 @@ func layoutFile(t *testing.T, content []byte) string {
 
 func TestLinksOutOfALayoutAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	l := layout{}
+	l := make(layout)
 	l.index(l.image("1", nil))
 	dir, outside := l.folder(t), filepath.Join(t.TempDir(), "index.json")
 	if err := os.Rename(filepath.Join(dir, "index.json"), outside); err != nil {
