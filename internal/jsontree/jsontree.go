@@ -4,9 +4,12 @@
 package jsontree
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/redoubt-k8s/redoubt/internal/inventory"
@@ -23,14 +26,24 @@ type Parser struct {
 	// means that the entry is left out.
 	Opaque map[string]func(raw []byte) string
 	// Shared are keys whose maps and lists are read once for each text: equal
-	// ones share their items, which must not be edited then.
-	Shared map[string]bool
+	// ones share their items, which must not be edited then. The function, if
+	// there is one, may edit such a value when it has been read.
+	Shared map[string]func(*inventory.Node)
+	// Suffixed starts names that end in a few random characters. Values of shared
+	// keys that differ in those only are equal, if no such name is left in them
+	// when they have been edited.
+	Suffixed string
+	// Unique are keys whose texts hardly repeat, so that nobody looks for equal
+	// ones.
+	Unique map[string]bool
 
 	known map[string]string
 	bytes int
 	// trees are values of shared keys by their text.
 	trees  map[string]inventory.Node
 	shared int
+	// blurred is the memory of [Parser.blur].
+	blurred []byte
 	// stack holds the items of the maps and lists that are open.
 	stack []inventory.Node
 
@@ -101,7 +114,7 @@ func (p *Parser) value(to *inventory.Node, depth int) error {
 	case c == '[':
 		return p.array(to, depth)
 	case c == '"':
-		text, err := p.text()
+		text, err := p.text(p.intern)
 		to.Kind, to.Text = inventory.String, text
 		return err
 	case c == '-' || c >= '0' && c <= '9':
@@ -151,8 +164,11 @@ func (p *Parser) number(to *inventory.Node) error {
 	return nil
 }
 
-// text reads a string.
-func (p *Parser) text() (string, error) {
+// alone keeps a text by itself.
+func alone(raw []byte) string { return string(raw) }
+
+// text reads a string, and keeps it by a function.
+func (p *Parser) text(keep func(raw []byte) string) (string, error) {
 	start := p.at
 	plain := true
 	for p.at++; p.at < len(p.data); p.at++ {
@@ -161,7 +177,7 @@ func (p *Parser) text() (string, error) {
 			p.at++
 			raw := p.data[start:p.at]
 			if plain && utf8.Valid(raw) {
-				return p.intern(raw[1 : len(raw)-1]), nil
+				return keep(raw[1 : len(raw)-1]), nil
 			}
 			var s string
 			if err := json.Unmarshal(raw, &s); err != nil {
@@ -191,7 +207,7 @@ func (p *Parser) object(to *inventory.Node, depth int) error {
 		if p.next() != '"' {
 			return p.fail("a key is missing")
 		}
-		key, err := p.text()
+		key, err := p.text(p.intern)
 		if err != nil {
 			return err
 		}
@@ -221,48 +237,96 @@ func (p *Parser) object(to *inventory.Node, depth int) error {
 func (p *Parser) entry(key string, depth int) error {
 	n := inventory.Node{Key: key}
 	c := p.next()
-	keep, opaque := p.Opaque[key]
 	var err error
 	switch {
-	case c != '{' && c != '[' || !opaque && !p.Shared[key]:
+	case c == '"' && p.Unique[key]:
+		n.Kind = inventory.String
+		n.Text, err = p.text(alone)
+	case c != '{' && c != '[':
 		err = p.value(&n, depth+1)
-	case opaque:
-		var raw []byte
-		if raw, err = p.skip(); err != nil {
-			return err
-		}
-		if n.Kind, n.Text = inventory.String, keep(raw); n.Text == "" {
-			return nil
-		}
 	default:
-		err = p.share(&n, depth)
+		keep, opaque := p.Opaque[key]
+		edit, shared := p.Shared[key]
+		switch {
+		case opaque:
+			var raw []byte
+			if raw, err = p.skip(); err != nil {
+				return err
+			}
+			if n.Kind, n.Text = inventory.String, keep(raw); n.Text == "" {
+				return nil
+			}
+		case shared:
+			err = p.share(&n, depth, edit)
+		default:
+			err = p.value(&n, depth+1)
+		}
 	}
 	p.stack = append(p.stack, n)
 	return err
 }
 
 // share reads a map or list, unless one of the same text was read before.
-func (p *Parser) share(to *inventory.Node, depth int) error {
+func (p *Parser) share(to *inventory.Node, depth int, edit func(*inventory.Node)) error {
 	start := p.at
 	raw, err := p.skip()
 	if err != nil {
 		return err
 	}
-	if known, ok := p.trees[string(raw)]; ok {
+	name := raw
+	suffixed := p.Suffixed != "" && bytes.Contains(raw, []byte(p.Suffixed))
+	if suffixed {
+		name = p.blur(raw)
+	}
+	if known, ok := p.trees[string(name)]; ok {
 		to.Kind, to.Items = known.Kind, known.Items
 		return nil
 	}
+	// Values inside may be blurred, too.
+	kept := string(name)
 	p.at = start
 	if err := p.value(to, depth+1); err != nil {
 		return err
 	}
-	if p.shared += len(raw); len(raw) <= maxTree && p.shared <= maxTrees {
-		if p.trees == nil {
-			p.trees = make(map[string]inventory.Node)
-		}
-		p.trees[string(raw)] = *to
+	if edit != nil {
+		edit(to)
 	}
+	if len(raw) > maxTree || p.shared+len(raw) > maxTrees || suffixed && mentions(to, p.Suffixed) {
+		return nil
+	}
+	p.shared += len(raw)
+	if p.trees == nil {
+		p.trees = make(map[string]inventory.Node)
+	}
+	p.trees[kept] = *to
 	return nil
+}
+
+// randomLength is the number of random characters at the end of a name.
+const randomLength = 5
+
+// blur returns a text in which the random ends of names are all the same.
+func (p *Parser) blur(raw []byte) []byte {
+	p.blurred = append(p.blurred[:0], raw...)
+	for rest := p.blurred; ; {
+		at := bytes.Index(rest, []byte(p.Suffixed))
+		if at < 0 {
+			return p.blurred
+		}
+		rest = rest[at+len(p.Suffixed):]
+		if len(rest) <= randomLength || rest[randomLength] != '"' {
+			continue
+		}
+		if !bytes.ContainsFunc(rest[:randomLength], func(c rune) bool { return (c < 'a' || c > 'z') && (c < '0' || c > '9') }) {
+			copy(rest, "00000")
+		}
+	}
+}
+
+// mentions tells whether a text stands in a key or value of a tree.
+func mentions(n *inventory.Node, text string) bool {
+	return strings.Contains(n.Key, text) || strings.Contains(n.Text, text) ||
+		slices.ContainsFunc(n.Items, func(item inventory.Node) bool { return mentions(&item, text) })
 }
 
 // The bytes that matter when a value is passed over.
@@ -308,7 +372,7 @@ func (p *Parser) pop(to *inventory.Node, base int) {
 
 // lastCounts removes entries whose key comes again.
 func lastCounts(n *inventory.Node) {
-	const few = 8
+	const few = 24
 	if len(n.Items) <= few {
 		for i := 0; i < len(n.Items); i++ {
 			for j := i + 1; j < len(n.Items); j++ {

@@ -2,11 +2,13 @@ package jsontree_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redoubt-k8s/redoubt/internal/inventory"
 	"github.com/redoubt-k8s/redoubt/internal/jsontree"
 )
 
@@ -62,7 +64,7 @@ func TestOpaqueValuesAreNotRead(t *testing.T) {
 
 func TestEqualValuesOfSharedKeysShareTheirItems(t *testing.T) {
 	t.Parallel()
-	p := &jsontree.Parser{Shared: map[string]bool{"env": true}}
+	p := &jsontree.Parser{Shared: map[string]func(*inventory.Node){"env": nil}}
 	const text = `{"a":{"env":[{"x":"]\\\""}]},"b":{"env":[{"x":"]\\\""}]},"c":{"env":[{"x":"other"}],"env":"text"},"d":{"env":[1,2]}}`
 	for range 2 {
 		root, err := p.Parse([]byte(text))
@@ -80,6 +82,40 @@ func TestEqualValuesOfSharedKeysShareTheirItems(t *testing.T) {
 	for _, broken := range []string{`{"env":[{"x":"`, `{"env":[}`, `{"env":[1,]}`, `{"env":{"a":1]}`} {
 		if root, err := p.Parse([]byte(broken)); err == nil {
 			t.Errorf("%q was taken for %s", broken, root.JSON())
+		}
+	}
+}
+
+func TestSharedValuesAreEditedOnce(t *testing.T) {
+	t.Parallel()
+	edits := 0
+	p := &jsontree.Parser{
+		Suffixed: "token-", Unique: map[string]bool{"uid": true},
+		Shared: map[string]func(*inventory.Node){"mounts": func(n *inventory.Node) {
+			edits++
+			n.Items = slices.DeleteFunc(n.Items, func(m inventory.Node) bool { return strings.HasPrefix(m.Get("name").Str(), "token-") })
+		}},
+	}
+	for _, tc := range []struct {
+		name, text, want string
+		edits            int
+	}{
+		{"the first is edited", `{"uid":"1","mounts":[{"name":"a"},{"name":"token-abc12"}]}`, `{"uid":"1","mounts":[{"name":"a"}]}`, 1},
+		{"another random end makes no difference", `{"uid":"2","mounts":[{"name":"a"},{"name":"token-xyz98"}]}`, `{"uid":"2","mounts":[{"name":"a"}]}`, 1},
+		{"other names do", `{"mounts":[{"name":"b"},{"name":"token-xyz98"}]}`, `{"mounts":[{"name":"b"}]}`, 2},
+		{"an end that is not random does", `{"mounts":[{"name":"a"},{"name":"token-ABC12"}]}`, `{"mounts":[{"name":"a"}]}`, 3},
+		{"a value that keeps such a name", `{"mounts":[{"name":"a","of":"token-abc12"}]}`, `{"mounts":[{"name":"a","of":"token-abc12"}]}`, 4},
+		{"is not taken for one with another", `{"mounts":[{"name":"a","of":"token-xyz98"}]}`, `{"mounts":[{"name":"a","of":"token-xyz98"}]}`, 5},
+		{"nor is one that keeps it as a key", `{"mounts":[{"token-abc12":1}]}`, `{"mounts":[{"token-abc12":1}]}`, 6},
+		{"whatever its key", `{"mounts":[{"token-xyz98":1}]}`, `{"mounts":[{"token-xyz98":1}]}`, 7},
+		{"a name that is cut off", `{"mounts":["token-ab"]}`, `{"mounts":["token-ab"]}`, 8},
+	} {
+		root, err := p.Parse([]byte(tc.text))
+		if err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		if got := string(root.JSON()); got != tc.want || edits != tc.edits {
+			t.Errorf("%s: got %s after %d edits, want %s after %d", tc.name, got, edits, tc.want, tc.edits)
 		}
 	}
 }
@@ -109,7 +145,7 @@ func FuzzParse(f *testing.F) {
 		if err == nil && !json.Valid(root.JSON()) {
 			t.Fatalf("%q became %q", data, root.JSON())
 		}
-		sharing := &jsontree.Parser{Shared: map[string]bool{"a": true}}
+		sharing := &jsontree.Parser{Shared: map[string]func(*inventory.Node){"a": nil}}
 		for range 2 {
 			again, failed := sharing.Parse(data)
 			if (failed == nil) != (err == nil) || err == nil && string(again.JSON()) != string(root.JSON()) {

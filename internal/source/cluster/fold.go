@@ -18,6 +18,19 @@ type fold struct {
 	parents map[string]string
 	// alike holds what pods of one owner have been handed on.
 	alike map[deviation]bool
+	// equal remembers containers of pods that are as templates say.
+	equal equal
+}
+
+// equal leads from containers of a template to those of the last pod that were
+// found to be the same. Pods share them, so that there is little to compare.
+type equal map[*inventory.Node]matched
+
+// matched are containers of a pod, by the first of them.
+type matched struct {
+	first *inventory.Node
+	// hostNetwork is that of the pod.
+	hostNetwork bool
 }
 
 // deviation is how pods of one owner differ from its template.
@@ -27,7 +40,7 @@ type deviation struct {
 }
 
 func newFold() *fold {
-	return &fold{templates: make(map[string][]*inventory.PodTemplate), parents: make(map[string]string), alike: make(map[deviation]bool)}
+	return &fold{templates: make(map[string][]*inventory.PodTemplate), parents: make(map[string]string), alike: make(map[deviation]bool), equal: make(equal)}
 }
 
 func uid(root *inventory.Node) string { return root.Find("metadata", "uid").Str() }
@@ -86,7 +99,7 @@ func (f *fold) folds(o *inventory.Object) string {
 	}
 	daemon := ref.Get("kind").Str() == "DaemonSet"
 	for _, t := range templates {
-		if (comparison{daemon: daemon}).same(t, o.Root) {
+		if (comparison{daemon, f.equal}).same(t, o.Root) {
 			return "pod that runs as its workload says"
 		}
 	}
@@ -143,6 +156,7 @@ type comparison struct {
 	// daemon is set for pods of a DaemonSet, which carry the node in their
 	// affinity.
 	daemon bool
+	equal  equal
 }
 
 func (c comparison) same(t *inventory.PodTemplate, pod *inventory.Node) bool {
@@ -198,7 +212,7 @@ func (c comparison) spec(template, pod *inventory.Node) bool {
 		case n.Key == "volumes":
 			ok = within(said, n, func(v *inventory.Node) bool { return v.Get("persistentVolumeClaim") != nil })
 		case n.Key == "containers" || n.Key == "initContainers":
-			ok = containers(said, n, pod.Get("hostNetwork").True())
+			ok = c.containers(said, n, pod.Get("hostNetwork").True())
 		default:
 			ok = covers(said, n)
 		}
@@ -236,14 +250,21 @@ func within(said, has *inventory.Node, harmless func(*inventory.Node) bool) bool
 	return matched >= said.Len()
 }
 
-func containers(said, has *inventory.Node, hostNetwork bool) bool { //nolint:revive // a fact about the pod
+func (c comparison) containers(said, has *inventory.Node, hostNetwork bool) bool { //nolint:revive // a fact about the pod
 	if said.Len() != has.Len() {
 		return false
 	}
-	for i, c := range has.All() {
-		if !container(said.Index(i), c, hostNetwork) {
+	key, found := said.Index(0), matched{has.Index(0), hostNetwork}
+	if key != nil && c.equal[key] == found {
+		return true
+	}
+	for i, n := range has.All() {
+		if !container(said.Index(i), n, hostNetwork) {
 			return false
 		}
+	}
+	if key != nil {
+		c.equal[key] = found
 	}
 	return true
 }

@@ -42,8 +42,8 @@ func pod(name, kind, owner string, replace ...string) string {
 	const base = `{"metadata":{"name":"NAME","namespace":"n","labels":{"app":"a","pod-template-hash":"h"},"annotations":{"cni.example.com/ip":"10.0.0.1"},
 		"managedFields":[{"fieldsV1":{"f:spec":{"f:containers":{}}}}],"ownerReferences":[{"controller":true,"kind":"KIND","uid":"OWNER"}]},
 		"spec":{"nodeName":"node-1","containers":[{"name":"app","image":"x:1","imagePullPolicy":"IfNotPresent","resources":{},"ports":[{"containerPort":80,"hostPort":80,"protocol":"TCP"}],
-		"volumeMounts":[{"name":"kube-api-access-xyz","mountPath":"/var/run/secrets/kubernetes.io/serviceaccount","readOnly":true}]}],
-		"volumes":[{"name":"kube-api-access-xyz","projected":{"sources":[{"serviceAccountToken":{"path":"token"}}]}}],
+		"volumeMounts":[{"name":"kube-api-access-xyz12","mountPath":"/var/run/secrets/kubernetes.io/serviceaccount","readOnly":true}]}],
+		"volumes":[{"name":"kube-api-access-xyz12","projected":{"sources":[{"serviceAccountToken":{"path":"token"}}]}}],
 		"tolerations":[{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}],
 		"hostNetwork":true,"restartPolicy":"Always","serviceAccountName":"default","serviceAccount":"default","enableServiceLinks":true,"priority":0,"preemptionPolicy":"PreemptLowerPriority"},
 		"status":{"phase":"Running"}}`
@@ -62,7 +62,7 @@ func TestPodsAreJudgedAsTheyRunOnlyWhereTheyDiffer(t *testing.T) {
 		{"a pod as its template says", []string{of("p")}, nil},
 		{"an injected sidecar", []string{of("p", `"containers":[{"name":"app"`, sidecar)}, []string{"p"}},
 		{"several pods with the same sidecar", []string{
-			of("p1", `"containers":[{"name":"app"`, sidecar), of("p2", `"containers":[{"name":"app"`, sidecar, "kube-api-access-xyz", "kube-api-access-abc", "node-1", "node-2"),
+			of("p1", `"containers":[{"name":"app"`, sidecar), of("p2", `"containers":[{"name":"app"`, sidecar, "kube-api-access-xyz12", "kube-api-access-abc34", "node-1", "node-2"),
 		}, []string{"p1"}},
 		{"an ephemeral container", []string{of("p", `"hostNetwork":true`, `"hostNetwork":true,"ephemeralContainers":[{"name":"debug","image":"y"}]`)}, []string{"p"}},
 		{"an older image", []string{of("p", "x:1", "x:0")}, []string{"p"}},

@@ -245,6 +245,9 @@ func (r *reading) pages(ctx context.Context, l *listing) (*failure, error) {
 	case s.Group == "" && s.Name == "secrets":
 		l.accept, l.parser.Opaque = table, nil
 		return l.each(ctx, r.secrets(l))
+	case s.role == running:
+		l.parser.Opaque["conditions"] = nothing
+		l.parser.Shared, l.parser.Suffixed, l.parser.Unique = alikeInPods, tokenVolume, unique
 	case s.isDefinitions():
 		l.parser.Opaque[schemaKey] = schemaNote
 		return l.each(ctx, eachBy(l, r.definition))

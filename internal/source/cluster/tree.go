@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,7 +36,12 @@ func filter(parent *inventory.Node, key string, keep func(*inventory.Node) bool)
 	if list == nil || list.Kind != inventory.List || len(list.Items) == 0 {
 		return
 	}
-	list.Items = slices.DeleteFunc(list.Items, func(n inventory.Node) bool { return !keep(&n) })
+	drop := func(n inventory.Node) bool { return !keep(&n) }
+	if !slices.ContainsFunc(list.Items, drop) {
+		return
+	}
+	// Other pods may share the items.
+	list.Items = slices.DeleteFunc(slices.Clone(list.Items), drop)
 	if len(list.Items) == 0 {
 		remove(parent, key)
 	}
@@ -58,15 +64,10 @@ func clean(root *inventory.Node) {
 		remove(spec, "nodeName")
 	}
 	tidy(root)
-	remove(root.Get("status"), "conditions", "initContainerStatuses", "hostIPs", "qosClass", "observedGeneration", "startTime")
-	token := func(n *inventory.Node) bool { return strings.HasPrefix(n.Get("name").Str(), tokenVolume) }
-	filter(spec, "volumes", func(v *inventory.Node) bool { return !token(v) || v.Get("projected") == nil })
-	for _, field := range []string{"initContainers", "containers", "ephemeralContainers"} {
-		for _, c := range spec.Get(field).All() {
-			filter(c, "volumeMounts", func(m *inventory.Node) bool {
-				return !token(m) || m.Get("mountPath").Str() != "/var/run/secrets/kubernetes.io/serviceaccount"
-			})
-		}
+	remove(root.Get("status"), "initContainerStatuses", "hostIPs", "qosClass", "observedGeneration", "startTime")
+	// The token volume went when the volumes were read.
+	if volumes := spec.Get("volumes"); volumes != nil && volumes.Kind == inventory.List && len(volumes.Items) == 0 {
+		remove(spec, "volumes")
 	}
 	filter(spec, "tolerations", func(t *inventory.Node) bool {
 		key := t.Get("key").Str()
@@ -83,13 +84,51 @@ const tokenVolume = "kube-api-access-"
 // leaves no trace among the managed fields.
 func chosen(root *inventory.Node) bool { return root.Find("metadata", "managedFields").Str() != "" }
 
+// tokened tells whether an entry has a name like that of the token volume.
+func tokened(n *inventory.Node) bool { return strings.HasPrefix(n.Get("name").Str(), tokenVolume) }
+
+// withoutTokens removes the token volume from the volumes of a pod.
+func withoutTokens(volumes *inventory.Node) {
+	if volumes.Kind == inventory.List {
+		volumes.Items = slices.DeleteFunc(volumes.Items, func(v inventory.Node) bool { return tokened(&v) && v.Get("projected") != nil })
+	}
+}
+
+// withoutTokenMounts removes the mounts of the token volume from the containers
+// of a pod.
+func withoutTokenMounts(containers *inventory.Node) {
+	for _, c := range containers.All() {
+		filter(c, "volumeMounts", func(m *inventory.Node) bool {
+			return !tokened(m) || m.Get("mountPath").Str() != "/var/run/secrets/kubernetes.io/serviceaccount"
+		})
+	}
+}
+
 // alike are keys of pods and workloads whose values repeat, and are edited by
 // nobody: not by [clean], either.
-var alike = map[string]bool{
-	"affinity": true, "args": true, "capabilities": true, "command": true, "env": true, "envFrom": true, "labels": true, "lifecycle": true,
-	"livenessProbe": true, "matchLabels": true, "nodeSelector": true, "ownerReferences": true, "ports": true, "projected": true,
-	"readinessProbe": true, "resources": true, "rules": true, "securityContext": true, "startupProbe": true, "topologySpreadConstraints": true,
+var alike = map[string]func(*inventory.Node){
+	"affinity": nil, "args": nil, "capabilities": nil, "command": nil, "env": nil, "envFrom": nil, "labels": nil, "lifecycle": nil,
+	"livenessProbe": nil, "matchLabels": nil, "nodeSelector": nil, "ownerReferences": nil, "ports": nil, "projected": nil,
+	"readinessProbe": nil, "resources": nil, "rules": nil, "securityContext": nil, "startupProbe": nil, "topologySpreadConstraints": nil,
 }
+
+// alikeInPods are those of running pods: nearly all that a workload says is the
+// same in all its pods, but for the token volume, which goes at once.
+var alikeInPods = func() map[string]func(*inventory.Node) {
+	keys := maps.Clone(alike)
+	keys["volumes"] = withoutTokens
+	for _, field := range []string{"containers", "initContainers", "ephemeralContainers"} {
+		keys[field] = withoutTokenMounts
+	}
+	keys["tolerations"] = nil // edited by copying
+	return keys
+}()
+
+// unique are keys of texts that are another in each object.
+var unique = map[string]bool{"containerID": true, "hostIP": true, "ip": true, "name": true, "podIP": true, "resourceVersion": true, "uid": true}
+
+// nothing drops a value.
+func nothing([]byte) string { return "" }
 
 // pinned is all that is kept of the managed fields, which are long: whether
 // somebody set the name of a node.
