@@ -125,7 +125,7 @@ func (s *session) freshGain(trial []*proposal, next *state, gain map[objectKey]f
 			worst[file] = max(worst[file], p.finding.Severity)
 		}
 	}
-	for _, k := range objectKeys(next.inv) {
+	for _, k := range next.objectKeys() {
 		if !old[k] && worst[k.file] > 0 {
 			gain[k], fresh[k] = worst[k.file], true
 		}

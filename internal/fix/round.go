@@ -362,7 +362,7 @@ type tallyKey struct {
 }
 
 func tallies(st *state) map[tallyKey]tally {
-	keys := (&session{state: *st}).objectKeys()
+	keys := st.objectKeys()
 	out := make(map[tallyKey]tally)
 	for i := range st.findings {
 		f := &st.findings[i]
@@ -388,6 +388,18 @@ func tallies(st *state) map[tallyKey]tally {
 		out[k] = t
 	}
 	return out
+}
+
+// worseThan tells whether more is wrong than before, or may be.
+func (t tally) worseThan(was tally) bool {
+	return t.fail > was.fail || t.severity > was.severity || t.fail+t.unknown > was.fail+was.unknown
+}
+
+// doubts are what can't be told of some clusters: whether something there acts
+// on an object of a kind at all. That is no reason against the object, but one
+// to look.
+var doubts = map[string]string{
+	"network-policies-not-enforced": "# try a connection that must fail: whether anything in this cluster enforces network policies can't be told",
 }
 
 // worse says what is worse than before, or which finding is still there: nothing
@@ -420,7 +432,7 @@ func (s *session) worse(trial []*proposal, next *state) harm {
 		if !known {
 			balance[k.object] += now.fail
 		}
-		if now.fail <= was.fail && now.severity <= was.severity && now.fail+now.unknown <= was.fail+was.unknown {
+		if !now.worseThan(was) || doubts[k.control] != "" && now.fail <= was.fail {
 			continue
 		}
 		// A lesser fault may come to light when a greater one goes: a pod that
@@ -436,13 +448,13 @@ func (s *session) worse(trial []*proposal, next *state) harm {
 			found.add(k.object, "the edit alone does not clear the finding")
 		}
 	}
-	s.refused(trial, *next, found)
+	s.refused(trial, next, found)
 	return found
 }
 
 // refused adds the edited objects that the strict decoder or the Pod Security
 // evaluator takes less well than before.
-func (s *session) refused(trial []*proposal, next state, found harm) {
+func (s *session) refused(trial []*proposal, next *state, found harm) {
 	edited := make(map[objectKey]bool)
 	for _, p := range withParts(trial) {
 		edited[p.object] = true
@@ -462,7 +474,7 @@ func (s *session) refused(trial []*proposal, next state, found harm) {
 			return
 		}
 	}
-	for o, k := range (&session{state: next}).objectKeys() {
+	for o, k := range next.objectKeys() {
 		if old[k] == nil || found[k] != "" {
 			continue
 		}
@@ -516,6 +528,11 @@ func (s *session) accept(trial []*proposal, next state) {
 			s.edited = append(s.edited, p.object)
 		}
 		s.note(p)
+	}
+	for k := range next.tallies {
+		if step := doubts[k.control]; step != "" && next.tallies[k].unknown > 0 && !slices.Contains(s.result.Steps, step) {
+			s.result.Steps = append(s.result.Steps, step)
+		}
 	}
 	s.state = next
 	// What could not be done before may be possible now.
