@@ -91,20 +91,24 @@ func withParts(proposals []*proposal) []*proposal {
 
 // whole are the proposals, without their parts, all of whose parts were made.
 func (s *session) whole(made []*proposal) []*proposal {
-	var out []*proposal
-	leads := 0
+	there := make(map[*proposal]bool, len(made))
+	for _, p := range made {
+		there[p] = true
+	}
+	out := make([]*proposal, 0, len(made))
+	leads, orphans := 0, false
 	for _, p := range made {
 		if p.lead != nil {
+			orphans = orphans || !there[p.lead]
 			continue
 		}
 		leads++
-		if !slices.ContainsFunc(p.parts, func(part *proposal) bool { return !slices.Contains(made, part) }) {
+		if !slices.ContainsFunc(p.parts, func(part *proposal) bool { return !there[part] }) {
 			out = append(out, p)
 			continue
 		}
 		s.reject([]*proposal{p}, "another object has to change with it, and can't be edited as it is written")
 	}
-	orphans := slices.ContainsFunc(made, func(p *proposal) bool { return p.lead != nil && !slices.Contains(made, p.lead) })
 	if leads == len(out) && !orphans {
 		return made
 	}
@@ -125,7 +129,7 @@ func (s *session) freshGain(trial []*proposal, next *state, gain map[objectKey]f
 			worst[file] = max(worst[file], p.finding.Severity)
 		}
 	}
-	for _, k := range objectKeys(next.inv) {
+	for _, k := range next.objectKeys() {
 		if !old[k] && worst[k.file] > 0 {
 			gain[k], fresh[k] = worst[k.file], true
 		}

@@ -251,8 +251,9 @@ type state struct {
 	findings []finding.Finding
 	// parsed are parts of the texts as they were parsed.
 	parsed map[string][]edit.Parsed
-	// tallies are counted when first needed.
+	// tallies and keys are made when first needed.
 	tallies map[tallyKey]tally
+	keys    map[*inventory.Object]objectKey
 }
 
 // errChanged says that a file is not what was judged.
@@ -348,11 +349,7 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 			added[cmp.Or(d.file, p.object.file)] += 1 + d.more
 		}
 	}
-	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
-		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,
-		ImageUsers: s.state.inv.ImageUsers, ClusterWide: s.state.inv.ClusterWide,
-		ServerVersion: s.state.inv.ServerVersion,
-	}}
+	next := state{texts: make(map[string][]byte), inv: s.state.inv.Like()}
 	maps.Copy(next.texts, s.state.texts)
 	own := byFile(s.state.inv)
 	maps.Copy(next.texts, texts)

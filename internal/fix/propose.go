@@ -139,7 +139,14 @@ func describeChanges(changes []edit.Change) string {
 	return b.String()
 }
 
-func (s *session) objectKeys() map[*inventory.Object]objectKey { return objectKeys(s.state.inv) }
+func (s *session) objectKeys() map[*inventory.Object]objectKey { return s.state.objectKeys() }
+
+func (st *state) objectKeys() map[*inventory.Object]objectKey {
+	if st.keys == nil {
+		st.keys = objectKeys(st.inv)
+	}
+	return st.keys
+}
 
 func objectKeys(inv *inventory.Inventory) map[*inventory.Object]objectKey {
 	out := make(map[*inventory.Object]objectKey, len(inv.Objects))

@@ -7,6 +7,7 @@ package inventory
 
 import (
 	"cmp"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -110,6 +111,16 @@ func (inv *Inventory) Merge(other *Inventory) {
 	inv.ServerVersion = cmp.Or(inv.ServerVersion, other.ServerVersion)
 	if inv.Time.IsZero() {
 		inv.Time = other.Time
+	}
+}
+
+// Like is an inventory with all that this one says but its objects: the same
+// input, of which some objects are to be others.
+func (inv *Inventory) Like() *Inventory {
+	return &Inventory{
+		Gaps: slices.Clone(inv.Gaps), Skipped: maps.Clone(inv.Skipped), Files: inv.Files, Bytes: inv.Bytes,
+		ImageUsers: inv.ImageUsers, ImageDigests: inv.ImageDigests,
+		ClusterWide: inv.ClusterWide, ServerVersion: inv.ServerVersion, Time: inv.Time,
 	}
 }
 

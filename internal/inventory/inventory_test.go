@@ -2,8 +2,10 @@ package inventory_test
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -172,5 +174,31 @@ func TestSealMakesOrderIndependent(t *testing.T) {
 	}
 	if diff := cmp.Diff(build("b", "a", "c"), build("c", "b", "a")); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestLikeForgetsNothingButObjects fills each field there is, also those that
+// are yet to come.
+func TestLikeForgetsNothingButObjects(t *testing.T) {
+	t.Parallel()
+	inv := &inventory.Inventory{
+		Objects: read(t, "apiVersion: v1\nkind: Pod\nmetadata: {name: a}"), Gaps: []inventory.Gap{{What: "secrets"}},
+		Skipped: map[string]int{"other": 1}, Files: 2, Bytes: 3, ImageUsers: map[string]string{"a:1": "1000"},
+		ImageDigests: map[string][]string{"a:1": {"sha256:1"}}, ClusterWide: true, ServerVersion: "v1.36.3", Time: time.Unix(1, 0),
+	}
+	was, like := reflect.ValueOf(inv).Elem(), reflect.ValueOf(inv.Like()).Elem()
+	for _, f := range reflect.VisibleFields(was.Type()) {
+		if !f.IsExported() {
+			continue
+		}
+		old, now := was.FieldByIndex(f.Index), like.FieldByIndex(f.Index)
+		switch {
+		case old.IsZero():
+			t.Errorf("the test says nothing of %s", f.Name)
+		case f.Name == "Objects" && now.Len() > 0:
+			t.Errorf("%d objects are in what is to have none", now.Len())
+		case f.Name != "Objects" && !reflect.DeepEqual(old.Interface(), now.Interface()):
+			t.Errorf("%s is %v, want %v", f.Name, now.Interface(), old.Interface())
+		}
 	}
 }

@@ -109,20 +109,13 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		return settings.apply(res.Findings, inv, all, opts.Now), nil
 	}
 	texts, locked := readTexts(inv, stdin, seen.texts)
-	limits := decode.DefaultLimits()
-	if opts.MaxFileSize > 0 {
-		limits.Bytes = opts.MaxFileSize
-	}
+	limits := opts.limits()
 	shop := &workshop{ctx: ctx, input: opts.Input, limits: limits, copies: make(map[string]*replica)}
 	defer shop.close()
 	roots := shop.roots(inv, texts, locked)
-	facts := settings.facts()
-	if opts.AuditLog != "" {
-		used, err := readAuditLog(opts.AuditLog)
-		if err != nil {
-			return nil, err
-		}
-		facts.Rights = used.Over(facts.Rights)
+	facts, err := opts.facts(&settings)
+	if err != nil {
+		return nil, err
 	}
 	known := settings.config.Facts
 	res, err := fix.Run(inv, fix.Options{
@@ -141,6 +134,29 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 		fixed.From, fixed.Gaps = opts.live.name, inv.Gaps
 	}
 	return fixed, brokenInput(inv, opts.KeepGoing)
+}
+
+// limits bound the files that are read.
+func (o *FixOptions) limits() decode.Limits {
+	out := decode.DefaultLimits()
+	if o.MaxFileSize > 0 {
+		out.Bytes = o.MaxFileSize
+	}
+	return out
+}
+
+// facts are what the settings say of the workloads, and what an audit log shows.
+func (o *FixOptions) facts(of *settings) (fix.Facts, error) {
+	out := of.facts()
+	if o.AuditLog == "" {
+		return out, nil
+	}
+	used, err := readAuditLog(o.AuditLog)
+	if err != nil {
+		return out, err
+	}
+	out.Rights = used.Over(out.Rights)
+	return out, nil
 }
 
 // keeper keeps what was parsed when manifests were read: it is needed again where
@@ -194,10 +210,7 @@ func keepStdin(opts *FixOptions) ([]byte, error) {
 	if !slices.Contains(opts.Paths, "-") || opts.Stdin == nil {
 		return nil, nil
 	}
-	limit := decode.DefaultLimits().Bytes
-	if opts.MaxFileSize > 0 {
-		limit = opts.MaxFileSize
-	}
+	limit := opts.limits().Bytes
 	text, err := io.ReadAll(io.LimitReader(opts.Stdin, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read standard input: %w", err)

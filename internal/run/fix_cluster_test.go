@@ -40,13 +40,14 @@ func TestAnAPIServerTakesWhatFixWrites(t *testing.T) {
 	if err != nil || len(names) < 10 {
 		t.Fatalf("%d files (%v)", len(names), err)
 	}
-	all := content(t, filepath.Join(shop, "namespace-shop-agents.yaml")) + "---\n" + content(t, filepath.Join(shop, "namespace.yaml"))
+	all := []string{content(t, filepath.Join(shop, "namespace-shop-agents.yaml")), content(t, filepath.Join(shop, "namespace.yaml"))}
 	for _, name := range names {
 		if base := filepath.Base(name); base != "namespace.yaml" && base != "namespace-shop-agents.yaml" && !strings.HasPrefix(base, ".") {
-			all += "---\n" + content(t, name)
+			all = append(all, content(t, name))
 		}
 	}
-	c.Create(t, all+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: quiet, namespace: shop}\nstringData: {value: "+loud+"}\n")
+	all = append(all, "apiVersion: v1\nkind: Secret\nmetadata: {name: quiet, namespace: shop}\nstringData: {value: "+loud+"}\n")
+	c.Create(t, strings.Join(all, "---\n"))
 	work(t, c)
 	used, log := auditLog(t, c)
 	if strings.Contains(log, loud) || strings.Contains(log, "bG91ZC1hbmQtY2xlYXItMTIzNDU=") {

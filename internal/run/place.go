@@ -145,10 +145,7 @@ func rolledOut(before, after []*inventory.Object) []*inventory.Object {
 
 // with is the inventory with other objects.
 func with(inv *inventory.Inventory, objects []*inventory.Object) *inventory.Inventory {
-	out := &inventory.Inventory{
-		Gaps: slices.Clone(inv.Gaps), ImageUsers: inv.ImageUsers,
-		ClusterWide: inv.ClusterWide, ServerVersion: inv.ServerVersion,
-	}
+	out := inv.Like()
 	out.Add(objects...)
 	out.Seal()
 	return out
