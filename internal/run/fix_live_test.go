@@ -88,6 +88,10 @@ func TestPatchesOfALiveClusterAreTakenByItsServer(t *testing.T) {
 			t.Errorf("%s is patched, and can't be", p.Object)
 		}
 	}
+	// No network plugin runs here: that is said, and the policies are made.
+	if all := strings.Join(res.Steps, "\n"); kinds[fix.Create] > 0 && strings.Count(all, "whether anything in this cluster enforces network policies") != 1 {
+		t.Errorf("the steps don't say once that policies may be without effect:\n%s", all)
+	}
 	client.renew(t)
 	awaitFold(t, c)
 	again := fixLive(t, c.Kubeconfig)
