@@ -174,3 +174,32 @@ func TestMemoryChangesNoVerdict(t *testing.T) {
 		}
 	}
 }
+
+// TestPoliciesThatMayDoNothing wants policies where it can't be told who acts on
+// them, with a word on it, and none where it is known that nobody does.
+func TestPoliciesThatMayDoNothing(t *testing.T) {
+	t.Parallel()
+	const namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: a, namespace: shop}\nspec: {containers: [{name: a, image: a}]}\n"
+	plugin := func(image string) string {
+		return "---\napiVersion: v1\nkind: Pod\nmetadata: {name: net, namespace: kube-system}\nspec: {containers: [{name: net, image: " + image + "}]}\nstatus: {phase: Running}\n"
+	}
+	for name, tc := range map[string]struct {
+		text          string
+		patches, step bool
+	}{
+		"nobody is known to act on them":  {namespace, true, true},
+		"a plugin acts on them":           {namespace + plugin("quay.io/cilium/cilium:v1.18.1"), true, false},
+		"the only plugin lets them lie":   {namespace + plugin("docker.io/flannel/flannel:v0.27.0"), false, false},
+		"one lets them lie, one does not": {namespace + plugin("docker.io/flannel/flannel:v0.27.0") + strings.ReplaceAll(plugin("quay.io/cilium/cilium:v1.18.1"), "name: net", "name: more"), true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			res := patchesOf(t, tc.text, nil, "default-deny-ingress", "default-deny-egress")
+			patches := slices.ContainsFunc(res.Patches, func(p fix.Patch) bool { return strings.Contains(p.Object, "default-deny-ingress") })
+			steps := strings.Join(res.Steps, "\n")
+			if patches != tc.patches || strings.Contains(steps, "enforces network policies can't be told") != tc.step {
+				t.Errorf("policies: %t, want %t; steps: %q; refused: %v", patches, tc.patches, steps, res.Refused)
+			}
+		})
+	}
+}

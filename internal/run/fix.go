@@ -117,11 +117,12 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := settings.config.Facts
 	res, err := fix.Run(inv, fix.Options{
 		Facts: facts, Exists: exists, Dockerfile: dockerfile.Decode,
 		Controls: byID(all), Selected: ids(selected), Safety: opts.Safety, Judge: judge,
-		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits, User: cmp.Or(opts.User, known.User), Writable: slices.Concat(known.Writable, opts.Writable), IngressNamespace: cmp.Or(opts.IngressNamespace, known.IngressNamespace), Ask: opts.Ask, Digests: settings.digests(),
+		Texts: texts, Parsed: seen.parsed, Locked: locked, Roots: roots, Limits: limits,
+		User: cmp.Or(opts.User, settings.config.Facts.User), Writable: slices.Concat(settings.config.Facts.Writable, opts.Writable),
+		IngressNamespace: cmp.Or(opts.IngressNamespace, settings.config.Facts.IngressNamespace), Ask: opts.Ask, Digests: settings.digests(),
 	})
 	if err != nil {
 		return nil, err
