@@ -351,7 +351,7 @@ func (s *session) with(texts map[string][]byte, trial []*proposal) (state, error
 	next := state{texts: make(map[string][]byte), inv: &inventory.Inventory{
 		Gaps: slices.Clone(s.state.inv.Gaps), Skipped: s.state.inv.Skipped, Files: s.state.inv.Files, Bytes: s.state.inv.Bytes,
 		ImageUsers: s.state.inv.ImageUsers, ClusterWide: s.state.inv.ClusterWide,
-		ServerVersion: s.state.inv.ServerVersion,
+		ServerVersion: s.state.inv.ServerVersion, ImageDigests: s.state.inv.ImageDigests, Time: s.state.inv.Time,
 	}}
 	maps.Copy(next.texts, s.state.texts)
 	own := byFile(s.state.inv)
