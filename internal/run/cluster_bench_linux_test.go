@@ -35,23 +35,29 @@ type poster struct {
 
 // post creates an object and returns its uid.
 func (p poster) post(ctx context.Context, path, body string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url+path, strings.NewReader(body))
+	text, err := p.send(ctx, http.MethodPost, path, "application/json", body)
+	_, after, _ := strings.Cut(text, `"uid":"`)
+	uid, _, _ := strings.Cut(after, `"`)
+	return uid, err
+}
+
+// send puts something to the server.
+func (p poster) send(ctx context.Context, method, path, sort, body string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, method, p.url+path, strings.NewReader(body))
 	if err != nil {
 		return "", err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", sort)
 	resp, err := p.http.Do(req)
 	if err != nil {
 		return "", err
 	}
 	defer resp.Body.Close() //nolint:errcheck // only read
 	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("post %s: %s: %s: %w", path, resp.Status, text, err)
+	if err == nil && resp.StatusCode >= http.StatusBadRequest {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text) //nolint:err113 // it ends the benchmark
 	}
-	_, after, _ := strings.Cut(string(text), `"uid":"`)
-	uid, _, _ := strings.Cut(after, `"`)
-	return uid, nil
+	return string(text), err
 }
 
 // workload makes a Deployment, its ReplicaSet and its pods, as plain objects.
@@ -74,12 +80,36 @@ func (p poster) workload(ctx context.Context, i, pods int) error {
 		return err
 	}
 	for n := range pods {
-		body := fmt.Sprintf(`{"metadata":{"name":"%s-%d","labels":{"app":"%s"}%s},"spec":%s}`, name, n, name, owner("ReplicaSet", name, set), benchPod)
-		if _, err := p.post(ctx, "/api/v1/namespaces/load/pods", body); err != nil {
+		if err := p.pod(ctx, fmt.Sprintf("%s-%d", name, n), i*pods+n, fmt.Sprintf(`"labels":{"app":"%s"}%s`, name, owner("ReplicaSet", name, set))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// pod makes a pod that looks as admission and a kubelet leave it. The name of a
+// node is left out: given by who makes a pod, it is a difference.
+func (p poster) pod(ctx context.Context, name string, n int, meta string) error {
+	spec := strings.Replace(benchPod, `"env":`, fmt.Sprintf(`"volumeMounts":[{"name":"kube-api-access-%05d",
+"mountPath":"/var/run/secrets/kubernetes.io/serviceaccount","readOnly":true}],"env":`, n), 1)
+	spec = fmt.Sprintf(`{"volumes":[{"name":"kube-api-access-%05d","projected":{"sources":[
+{"serviceAccountToken":{"path":"token","expirationSeconds":3607}},{"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},
+{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"fieldPath":"metadata.namespace"}}]}}]}}],
+"tolerations":[{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":300},
+{"key":"node.kubernetes.io/unreachable","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}],`, n) + spec[1:]
+	const path = "/api/v1/namespaces/load/pods"
+	if _, err := p.post(ctx, path, `{"metadata":{"name":"`+name+`",`+meta+`},"spec":`+spec+`}`); err != nil {
+		return err
+	}
+	condition := func(of string) string {
+		return `{"type":"` + of + `","status":"True","lastTransitionTime":"2026-01-02T03:04:05Z"}`
+	}
+	status := fmt.Sprintf(`{"status":{"phase":"Running","hostIP":"10.0.0.%d","podIP":"10.1.%d.%d","startTime":"2026-01-02T03:04:05Z","conditions":[%s,%s,%s,%s],
+"containerStatuses":[{"name":"app","image":"registry.example/app:1","imageID":"registry.example/app@sha256:%064d","containerID":"containerd://%064d",
+"ready":true,"started":true,"restartCount":0,"state":{"running":{"startedAt":"2026-01-02T03:04:05Z"}},"user":{"linux":{"uid":1000,"gid":1000}}}]}}`,
+		n%100, n>>8, n&255, condition("PodScheduled"), condition("Initialized"), condition("ContainersReady"), condition("Ready"), 1, n)
+	_, err := p.send(ctx, http.MethodPatch, path+"/"+name+"/status", "application/merge-patch+json", status)
+	return err
 }
 
 // The bounds that the benchmark holds the program to.

@@ -28,7 +28,11 @@ func (o *FixOptions) findLive(ctx context.Context) error {
 		}
 		o.live = &live{name: client.Server(), version: client.Version(), read: func(ctx context.Context) (*inventory.Inventory, error) {
 			// An edit is judged by all controls, so that all is read.
-			return client.Read(ctx, cluster.Resources(nil))
+			inv, err := client.Read(ctx, cluster.Resources(nil))
+			if inv != nil {
+				inv.Time = o.Now
+			}
+			return inv, err
 		}}
 	case slices.ContainsFunc(o.Paths, isSnapshot):
 		if err := o.openSnapshot(); err != nil {

@@ -247,8 +247,7 @@ func (w *walker) dir(path string, ignored *ignorer, depth int) error {
 // reason is an error of the file system without the path, which stands beside
 // it anyhow.
 func reason(err error) string {
-	var broken *fs.PathError
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*fs.PathError](err); ok {
 		err = broken.Err
 	}
 	return err.Error()
