@@ -89,11 +89,8 @@ func Fix(ctx context.Context, opts FixOptions) (*Fixed, error) {
 	seen := &keeper{parsed: make(map[string][]edit.Parsed), texts: make(map[string][]byte)}
 	opts.decode = seen.decode
 	inv, readErr := readAll(ctx)
-	if err := group.Wait(); err != nil {
+	if err := cmp.Or(group.Wait(), readErr); err != nil {
 		return nil, err
-	}
-	if readErr != nil {
-		return nil, readErr
 	}
 	if len(inv.Objects) == 0 && len(inv.Gaps) == 0 {
 		return nil, ErrNothing
