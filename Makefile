@@ -32,8 +32,9 @@ demo-fix: build ## scan, fix and scan again a copy of the example shop
 	echo && echo '$$ redoubt fix shop --safety review   # once more: nothing is left to do' && ./redoubt fix shop --safety review 2>/dev/null | wc -l
 
 .PHONY: cluster-up
-cluster-up: build ## start a real control plane with examples/shop in it (first build: 10 minutes)
-	cd testcluster && go run ./cmd/testcluster build >/dev/null && go run ./cmd/testcluster up && go run ./cmd/testcluster create ../examples/shop
+cluster-up: build ## start a real control plane with examples/shop in it (first build: 10 minutes), unless it runs
+	@cd testcluster && go run ./cmd/testcluster kubeconfig >/dev/null 2>&1 || { \
+	go run ./cmd/testcluster build >/dev/null && go run ./cmd/testcluster up && go run ./cmd/testcluster create ../examples/shop; }
 	@echo "export KUBECONFIG=$$(cd testcluster && go run ./cmd/testcluster kubeconfig)"
 
 .PHONY: demo-prove
